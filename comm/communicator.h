@@ -1,0 +1,65 @@
+// A fixed group of ranks that move tensors together. Knows nothing about models or training.
+//
+// Order:   every rank calls the same operations in the same order, with the same shapes and dtypes.
+// Threads: one thread at a time per object; separate objects are independent.
+// Streams: for CUDA tensors an operation starts after the work queued on the caller's current stream; that stream sees
+//          the result after wait(). For CPU tensors an operation is finished when it returns.
+// Errors:  PeerLost on every survivor when a peer is gone; comm::Error for everything else. After PeerLost only
+//          shrink() and destruction are allowed. Destruction never throws.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace elbow::comm {
+
+class Communicator {
+ public:
+  Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+  virtual ~Communicator() = default;
+
+  virtual int rank() const = 0;  // in [0, size())
+  virtual int size() const = 0;
+  virtual std::string backend() const = 0;        // "self", "threads", "mpi", "nccl"
+  virtual std::string host(int rank) const = 0;   // host name of a rank
+
+  // Adds, or takes the maximum of, `tensor` over all ranks, in place; every rank gets the same bits.
+  // Requires: contiguous; float32, float64, int32, int64 or uint8.
+  virtual void all_reduce_sum(at::Tensor tensor) = 0;
+  virtual void all_reduce_max(at::Tensor tensor) = 0;
+
+  // Concatenates every rank's `input` [counts[rank], ...] along the first dimension, in rank order, into
+  // `output` [sum(counts), ...]. Counts may differ and may be 0; `counts` has size() entries, equal on all ranks.
+  // Moves bytes, so any dtype and any bits survive.
+  virtual void all_gather(const at::Tensor& input, at::Tensor output, std::span<const int64_t> counts) = 0;
+
+  // Copies `tensor` of rank `root` onto all other ranks, in place.
+  virtual void broadcast(at::Tensor tensor, int root) = 0;
+
+  virtual void barrier() = 0;
+  virtual void wait() = 0;  // the caller's stream waits for what was started; nothing to do for CPU tensors
+
+  // Ranks of equal `color` form a new group, ordered by `key`, then by rank. Every rank calls it.
+  virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
+
+  // The survivors' communicator, in the old order. Called by every survivor after PeerLost; also allowed, and then a
+  // plain copy, when nobody is lost.
+  virtual std::unique_ptr<Communicator> shrink() = 0;
+
+  // What the caller is doing: goes into the sentences of PeerLost. Local and cheap.
+  void at(int64_t step, const char* phase) { step_ = step, phase_ = phase; }
+  int64_t step() const { return step_; }
+  const char* phase() const { return phase_; }
+
+ private:
+  int64_t step_ = 0;
+  const char* phase_ = "start";  // a string literal
+};
+
+}  // namespace elbow::comm

@@ -1,0 +1,3 @@
+#include <ATen/cuda/CUDAContext.h>
+#include <nccl.h>
+#include <nvrtc.h>

@@ -1,0 +1,20 @@
+// Errors of this layer. `launch` turns them into exit codes.
+#pragma once
+
+#include <stdexcept>
+
+namespace elbow::trainer {
+
+// A setting that cannot be: the sentence names the key, its value, the allowed range and what to do. Exit code 2.
+class SettingError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Data that cannot be used: the sentence names the file and the byte offset. Exit code 3.
+class DataError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace elbow::trainer
