@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <stdexcept>
 
 // MKL asks this function whether to use the full set of kernels; its own answers no on CPUs that are not Intel's.
 extern "C" __attribute__((visibility("default"), used)) int mkl_serv_intel_cpu_true() { return 1; }
-// Exported by libtorch_cpu.so. With the argument 1 (MKL_CBWR_BRANCH) or -1 (MKL_CBWR_ALL) as in mkl_types.h.
+// mkl_cbwr_get and mkl_cbwr_set under the names that libtorch_cpu.so exports. The variable MKL_CBWR is not enough: MKL replaces a
+// branch that it does not like without a word, where the function refuses.
 extern "C" int mkl_serv_cbwr_get(int option);
+extern "C" int mkl_serv_cbwr_set(int branch);
 
 namespace elbow::models {
 namespace {
@@ -38,10 +39,10 @@ std::string fix_mkl_branch(const std::string& branch) {
         "exact mode needs the {} instructions, which this CPU lacks: use a machine that has them, or train.reproducible=fast",
         wanted));
   }
-  ::setenv("MKL_CBWR", wanted == "avx512" ? "AVX512,STRICT" : "AVX2,STRICT", /*overwrite=*/1);
+  const int status = mkl_serv_cbwr_set(wanted == "avx512" ? kAvx512 : kAvx2);
   const std::string now = mkl_branch();
   if (now != wanted + ",strict") {
-    throw std::runtime_error(fmt::format("MKL did not take the branch {}: it reports {}", wanted, now));
+    throw std::runtime_error(fmt::format("MKL did not take the branch {} (status {}): it reports {}", wanted, status, now));
   }
   return now;
 }
