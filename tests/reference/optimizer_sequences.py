@@ -104,8 +104,8 @@ def write():
 
 
 def add_keras(record):
-    """Keras 2's RMSprop: the class that was the default up to 2.10, called legacy from 2.11 on. The class that replaced it
-    puts epsilon under the root, as Keras 3 does: how far that is from the formula is recorded beside it."""
+    """Keras 2's RMSprop: the class that was the default up to 2.10, called legacy from 2.11 on. The class that
+    replaced it puts epsilon under the root, as Keras 3 does: how far that is from the formula is recorded beside it."""
     import tensorflow as tf
     keras = tf.keras
     initial, gradients = np.array(record["initial"], np.float32), np.array(record["gradients"], np.float32)
