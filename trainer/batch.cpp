@@ -25,38 +25,42 @@ void cut(const uint8_t* bytes, int64_t count, int threshold, float* out) {
   for (int64_t i = 0; i < count; ++i) out[i] = bytes[i] >= threshold ? 1.0f : 0.0f;
 }
 
-uint32_t load_block(const uint8_t* bytes, int64_t available) {
-  uint32_t block = 0;
-  std::memcpy(&block, bytes, static_cast<size_t>(std::min<int64_t>(available, 4)));
-  return block;
+// Some of the four bytes is neither 0 nor 255: its bits are not all equal.
+bool has_grey(const uint8_t* bytes) {
+  uint32_t block;
+  std::memcpy(&block, bytes, sizeof block);
+  return ((block ^ (block >> 1)) & 0x7F7F7F7Fu) != 0;
 }
 
-// Some of the four bytes is neither 0 nor 255: its bits are not all equal.
-bool needs_draw(uint32_t block) { return ((block ^ (block >> 1)) & 0x7F7F7F7Fu) != 0; }
+void draw_block(const uint8_t* bytes, int64_t pixels, const models::Philox4& random, float* out) {
+  for (int64_t i = 0; i < pixels; ++i) {
+    out[i] = static_cast<float>(models::binarised(bytes[i], random.word[i]));
+  }
+}
 
 // First all pixels as if none were grey, then a draw for each block of four that has a grey one.
 // The blocks are listed without a branch, because a branch would be mispredicted at every edge of a
 // stroke.
 void draw(const uint8_t* bytes, int64_t count, const models::StreamKey& key, float* out) {
-  constexpr int64_t kBlocksPerChunk = 64;
-  std::array<uint32_t, kBlocksPerChunk> listed;
-  const int64_t blocks = (count + 3) / 4;
+  constexpr int64_t kChunk = 256;
+  std::array<uint32_t, kChunk> listed;
+  const int64_t whole_blocks = count / 4;
   cut(bytes, count, 255, out);
-  for (int64_t chunk = 0; chunk < blocks; chunk += kBlocksPerChunk) {
+  for (int64_t chunk = 0; chunk < whole_blocks; chunk += kChunk) {
     size_t length = 0;
-    for (int64_t block = chunk; block < std::min(blocks, chunk + kBlocksPerChunk); ++block) {
+    for (int64_t block = chunk; block < std::min(whole_blocks, chunk + kChunk); ++block) {
       listed[length] = static_cast<uint32_t>(block);
-      length += needs_draw(load_block(bytes + 4 * block, count - 4 * block)) ? 1 : 0;
+      length += has_grey(bytes + 4 * block) ? 1 : 0;
     }
     for (size_t i = 0; i < length; ++i) {
-      const models::Philox4 random = models::random_block(key, listed[i]);
       const int64_t begin = int64_t{4} * listed[i];
-      const int64_t pixels = std::min<int64_t>(4, count - begin);
-      for (int64_t j = 0; j < pixels; ++j) {
-        out[begin + j] = models::binarised(bytes[begin + j], random.word[j]) ? 1.0f : 0.0f;
-      }
+      draw_block(bytes + begin, 4, models::random_block(key, listed[i]), out + begin);
     }
   }
+  const int64_t begin = 4 * whole_blocks;
+  if (begin == count) return;
+  draw_block(bytes + begin, count - begin,
+             models::random_block(key, static_cast<uint32_t>(whole_blocks)), out + begin);
 }
 
 void fill_row(const uint8_t* bytes, int64_t count, const BatchRequest& request, uint32_t example,
@@ -74,6 +78,11 @@ void fill_row(const uint8_t* bytes, int64_t count, const BatchRequest& request, 
   }
 }
 
+// Shuffled rows lie anywhere in memory: asks for the next one while this one is worked on.
+void prefetch(const uint8_t* bytes, int64_t count) {
+  for (int64_t i = 0; i < count; i += 64) __builtin_prefetch(bytes + i);
+}
+
 }  // namespace
 
 void gather(const at::Tensor& images, std::span<const int64_t> indices, const BatchRequest& request,
@@ -86,13 +95,16 @@ void gather(const at::Tensor& images, std::span<const int64_t> indices, const Ba
   TORCH_CHECK(out.dim() == 2 && out.size(0) == count && out.size(1) == observed &&
                   out.is_contiguous() && out.scalar_type() == at::kFloat && out.is_cpu(),
               "gather: out must be float32 [", count, ", ", observed, "] and contiguous");
-  const uint8_t* bytes = images.const_data_ptr<uint8_t>();
-  float* row = out.mutable_data_ptr<float>();
   for (const int64_t index : indices) {
     TORCH_CHECK(index >= 0 && index < examples, "gather: index ", index, " is not in [0, ",
                 examples, ")");
-    fill_row(bytes + index * observed, observed, request,
-             request.first_index + static_cast<uint32_t>(index), row);
+  }
+  const uint8_t* bytes = images.const_data_ptr<uint8_t>();
+  float* row = out.mutable_data_ptr<float>();
+  for (size_t i = 0; i < indices.size(); ++i) {
+    if (i + 1 < indices.size()) prefetch(bytes + indices[i + 1] * observed, observed);
+    const auto example = request.first_index + static_cast<uint32_t>(indices[i]);
+    fill_row(bytes + indices[i] * observed, observed, request, example, row);
     row += observed;
   }
 }

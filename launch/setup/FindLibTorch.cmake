@@ -26,7 +26,7 @@ endif()
 
 function(_libtorch_library name file)
   add_library(${name} SHARED IMPORTED)
-  set_target_properties(${name} PROPERTIES IMPORTED_LOCATION "${file}" IMPORTED_NO_SONAME TRUE)
+  set_target_properties(${name} PROPERTIES IMPORTED_LOCATION "${file}")
 endfunction()
 
 # libtorch_cpu.so needs libcudart and libcupti; the linker must be able to find them without linking them.
@@ -57,6 +57,8 @@ if(EXISTS "${_torch}/lib/libtorch_cuda.so" AND _cuda_include AND _cudart AND _nv
   _libtorch_library(LibTorch::nccl "${_nccl}")
   add_library(LibTorch::cuda INTERFACE IMPORTED)
   target_include_directories(LibTorch::cuda SYSTEM INTERFACE "${_cuda_include}" "${_nccl_include}")
+  # libtorch_cuda.so registers its kernels when it is loaded, so it is linked even where no symbol of it is used.
+  target_link_options(LibTorch::cuda INTERFACE "LINKER:--no-as-needed")
   target_link_libraries(LibTorch::cuda INTERFACE LibTorch::cpu LibTorch::torch_cuda LibTorch::c10_cuda
                         LibTorch::cudart LibTorch::nvrtc LibTorch::nccl)
 endif()
