@@ -44,15 +44,19 @@ def forward_pass(model, activation, images, noise):
 
 
 def split_of(config, split):
-    """The split's images as the run saw them, and the place of the first one in its file."""
+    """The split's images as the run saw them, and the global index of the first one."""
     source, binarise = config["data"]["source"], config["data"].get("binarise", "none")
     if source != "mnist" or binarise not in ("none", "threshold"):
         sys.exit(f"only data.source=mnist with data.binarise=none or threshold is read here, not {source}, {binarise}")
-    images = vae.images("test" if split == "test" else "train").double()
-    first = len(images) - config["data"].getint("validation", 0) if split == "validation" else 0
+    training = vae.images("train").double()
+    if split == "test":
+        images, first = vae.images("test").double(), len(training)
+    else:
+        first = len(training) - config["data"].getint("validation", 0)
+        images = training[first:]
     if binarise == "threshold":
         images = ((images * 255).round() >= config["data"].getint("threshold", 128)).double()
-    return images[first:], first
+    return images, first
 
 
 def newest_model(run):

@@ -1,8 +1,13 @@
 """elbow's noise, written again in NumPy: Philox4x32-10 keyed by what a number is for, and Box-Muller.
 
-Philox: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". Run this file to check the published vectors.
+Philox: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3". Run this file to check the published vectors,
+with --record also to write data/normals.json.
 The words of a counter are (block, example, time, purpose << 24 | draw); the key is the seed, low word first.
 """
+import json
+import pathlib
+import sys
+
 import numpy as np
 
 # What elbow's numbers are for (models/philox.h), and the `time` of evaluation noise: the split.
@@ -42,8 +47,8 @@ def normal(seed, purpose, time, examples, draw, width):
 
 
 def evaluation_noise(seed, split, first_example, count, latent):
-    """[count, latent]: what `elbow train` and `elbow evaluate` draw for a split. `first_example` is the split's first
-    example in the file that it comes from: 0, but for `validation`, which is the end of the training file."""
+    """[count, latent]: what `elbow train` and `elbow evaluate` draw for a split. `first_example` is the global index of the
+    split's first example: indices count all training images, of which `validation` is the end, then the test images."""
     return normal(seed, "evaluation_noise", SPLITS[split], first_example + np.arange(count), 0, latent)
 
 
@@ -60,8 +65,22 @@ def check_published_vectors():
         assert words == expected, f"Philox of {counter}, {key} is {words}, not {expected}"
 
 
+def record():
+    """Some normals for elbow to compare with: odd widths, large examples, seeds of more than 32 bits, several draws."""
+    cases = [(1, "evaluation_noise", 2, [0, 1, 9999], 0, 2), (1, "training_noise", 469, [0, 59999], 0, 7),
+             (2**63 + 12345, "training_noise", 2**32 - 1, [2**32 - 1, 5], 3, 20),
+             (0, "evaluation_noise", 1, [50000], 7, 1)]
+    lines = [json.dumps({"seed": seed, "purpose": PURPOSES[purpose], "time": time, "examples": examples, "draw": draw,
+                         "normals": normal(seed, purpose, time, examples, draw, width).tolist()})
+             for seed, purpose, time, examples, draw, width in cases]
+    path = pathlib.Path(__file__).parent / "data" / "normals.json"
+    path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+
+
 if __name__ == "__main__":
     check_published_vectors()
+    if "--record" in sys.argv:
+        record()
     sample = normal(1, "evaluation_noise", SPLITS["test"], range(100000), 0, 3)
     assert abs(sample.mean()) < 0.01 and abs(sample.std() - 1) < 0.01
     print("Philox gives the published vectors; mean", sample.mean().round(4), "and deviation", sample.std().round(4))
