@@ -50,7 +50,7 @@ void write_manifest(const std::filesystem::path& file, const Manifest& manifest)
     json["ranks"].push_back({{"host", place.host}, {"device", place.device}});
   for (const DataFile& data : manifest.data_files)
     json["data_files"].push_back(
-        {{"path", data.path}, {"sha256", data.sha256}, {"bytes", data.bytes}});
+        {{"name", data.name}, {"sha256", data.sha256}, {"known_as", data.known_as}});
   write_json(file, json);
 }
 

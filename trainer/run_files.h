@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/dataset.h"
 #include "trainer/observer.h"
 
 namespace elbow::trainer {
@@ -16,12 +17,6 @@ namespace elbow::trainer {
 struct RankPlace {
   std::string host;
   std::string device;  // "cpu", or a GPU's name
-};
-
-struct DataFile {
-  std::string path;    // or "embedded: NAME"
-  std::string sha256;  // hexadecimal
-  int64_t bytes = 0;
 };
 
 // Versions of elbow, LibTorch and the compiler, and the git revision, are added by write_manifest().

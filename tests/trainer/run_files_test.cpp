@@ -15,8 +15,8 @@ namespace elbow::trainer {
 namespace {
 
 using nlohmann::json;
-using support::TemporaryDirectory;
-using support::text_of;
+using tests::TemporaryDirectory;
+using tests::text_of;
 using testing::HasSubstr;
 
 SplitMetrics some_metrics() {
@@ -99,13 +99,13 @@ TEST(Manifest, HoldsTheCircumstancesOfTheRun) {
   Manifest manifest;
   manifest.arguments = {"elbow", "train", "not utf-8: \xff"};
   manifest.ranks = {{"host-a", "cpu"}, {"host-b", "cpu"}};
-  manifest.data_files = {{"embedded: mnist", "abc", 7}};
+  manifest.data_files = {{"embedded:mnist", "abc", "MNIST"}};
   manifest.started = utc_now();
   write_manifest(file, manifest);
   const auto object = json::parse(text_of(file));
   EXPECT_EQ(object["arguments"][1], "train");
   EXPECT_EQ(object["ranks"][1]["host"], "host-b");
-  EXPECT_EQ(object["data_files"][0]["bytes"], 7);
+  EXPECT_EQ(object["data_files"][0]["known_as"], "MNIST");
   EXPECT_THAT(object["started"].get<std::string>(),
               testing::MatchesRegex("....-..-..T..:..:..Z"));
   for (const char* name : {"elbow", "git_revision", "libtorch", "compiler"})
