@@ -37,8 +37,7 @@ class Permutation {
 
  private:
   static constexpr uint32_t kRounds = 8;
-  static constexpr uint32_t kFewestBits =
-      8;  // eight rounds do not mix halves of one or two bits evenly
+  static constexpr uint32_t kFewestBits = 8;  // 8 rounds do not mix halves of 1 or 2 bits evenly
 
   // A bijection of the power of two: each round changes one half by a function of the other.
   ELBOW_HOST_DEVICE uint64_t shuffle(uint64_t value) const {
