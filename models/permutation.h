@@ -13,7 +13,7 @@ class Permutation {
  public:
   // size: 1 .. 2^32.
   ELBOW_HOST_DEVICE Permutation(uint64_t seed, uint32_t epoch, uint64_t size) : size_(size) {
-    uint32_t bits = 0;
+    uint32_t bits = kFewestBits;
     while ((uint64_t{1} << bits) < size) ++bits;
     low_bits_ = bits / 2;
     low_mask_ = static_cast<uint32_t>((uint64_t{1} << low_bits_) - 1);
@@ -37,6 +37,7 @@ class Permutation {
 
  private:
   static constexpr uint32_t kRounds = 8;
+  static constexpr uint32_t kFewestBits = 8;  // 8 rounds do not mix halves of 1 or 2 bits evenly
 
   // A bijection of the power of two: each round changes one half by a function of the other.
   ELBOW_HOST_DEVICE uint64_t shuffle(uint64_t value) const {
