@@ -4,8 +4,8 @@
 // Sums are added in rank order by one thread, so every rank gets the same bits.
 // A lost rank leaves with RankKilled from its next, or current, operation; its peers get PeerLost.
 // A frozen rank stays in its next operation; once a peer has waited for it for `deadline`, the
-// frozen rank is lost as if it had been killed. Any thread may call lose(), freeze() and leave(). CPU
-// tensors only.
+// frozen rank is lost as if it had been killed. Any thread may call lose(), freeze() and leave().
+// CPU tensors only.
 #pragma once
 
 #include <chrono>

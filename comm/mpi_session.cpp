@@ -1,0 +1,122 @@
+#include "comm/mpi_session.h"
+
+#include <fmt/format.h>
+#include <mpi.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "comm/communicators.h"
+#include "comm/error.h"
+#include "comm/launcher_watch.h"
+#include "comm/mpi_settings.h"
+#include "comm/ulfm.h"
+
+namespace elbow::comm {
+namespace {
+
+#ifdef OMPI_MAJOR_VERSION
+constexpr int kOpenMpiMajor = OMPI_MAJOR_VERSION;
+#else
+constexpr int kOpenMpiMajor = 0;
+#endif
+constexpr size_t kHostBytes = 256;
+
+void check(int code, const char* operation) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING] = {};
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw Error(fmt::format("{} failed on {}: {}", operation, this_host(), text));
+}
+
+}  // namespace
+
+MpiSession::MpiSession() : launcher_watch_(std::make_unique<LauncherWatch>()) {
+  int initialized = 0;
+  MPI_Initialized(&initialized);
+  if (initialized != 0) throw Error("MPI is initialised already: a process has one MpiSession");
+  signal(SIGPIPE, SIG_IGN);
+  for (const auto& [name, value] : mpi_settings(process_environment, kOpenMpiMajor)) {
+    setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
+  }
+  int provided = 0;
+  check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+  try {
+    if (provided < MPI_THREAD_MULTIPLE) {
+      throw Error(
+          "this MPI was built without support for threads; elbow needs MPI_THREAD_MULTIPLE");
+    }
+    learn_the_world();
+  } catch (...) {
+    MPI_Finalize();
+    throw;
+  }
+}
+
+void MpiSession::learn_the_world() {
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
+  MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  if (const auto mistake = launch_mistake(process_environment, size_); !mistake.empty()) {
+    throw Error(mistake);
+  }
+  fault_tolerant_ = ulfm::enabled();
+
+  MPI_Comm local = MPI_COMM_NULL;
+  check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local),
+        "MPI_Comm_split_type");
+  MPI_Comm_rank(local, &local_rank_);
+  MPI_Comm_size(local, &local_size_);
+  MPI_Comm_free(&local);
+
+  std::string mine = this_host();
+  mine.resize(kHostBytes, '\0');
+  std::string all(kHostBytes * size_, '\0');
+  check(MPI_Allgather(mine.data(), kHostBytes, MPI_BYTE, all.data(), kHostBytes, MPI_BYTE,
+                      MPI_COMM_WORLD),
+        "MPI_Allgather");
+  for (int rank = 0; rank < size_; ++rank) {
+    const char* host = all.data() + rank * kHostBytes;
+    hosts_.emplace_back(host, strnlen(host, kHostBytes));
+  }
+}
+
+MpiSession::~MpiSession() {
+  if (closed_) return;
+  if (size_ > 1) {
+    fmt::print(stderr, "elbow: rank {} on {} leaves while others go on, so the job ends\n", rank_,
+               hosts_.at(rank_));
+    abort(1);
+  }
+  MPI_Finalize();
+}
+
+void MpiSession::close() {
+  if (closed_) return;
+  std::fflush(nullptr);
+  if (healthy_) {
+    const int code = MPI_Barrier(MPI_COMM_WORLD);
+    if (code == MPI_SUCCESS) {
+      closed_ = true;
+      MPI_Finalize();
+      return;
+    }
+    if (!ulfm::is_loss(code)) check(code, "the barrier before leaving");
+    healthy_ = false;
+  }
+  ulfm::agree(MPI_COMM_WORLD, true);
+  closed_ = true;
+}
+
+void MpiSession::abort(int exit_code) {
+  std::fflush(nullptr);
+  if (size_ > 1) MPI_Abort(MPI_COMM_WORLD, exit_code);
+  _exit(exit_code);
+}
+
+}  // namespace elbow::comm

@@ -1,0 +1,67 @@
+// The scope in which this process is a rank of an MPI job; a process without a launcher is a world
+// of one. One per process.
+//
+// Construction asks Open MPI for what elbow needs (mpi_settings.h says what, and leaves alone what
+// the user has set), ignores SIGPIPE (writing to a dead peer would end a healthy rank), sees to it
+// that the rank dies with its launcher, and initialises MPI with thread level MULTIPLE. It takes
+// 0.1 s.
+//
+// Ending, three ways:
+//   close(), then return from main      every rank calls it, whatever the exit code is; it waits
+//   for all ranks, because the
+//                                       first rank that leaves with a code other than 0 makes
+//                                       mpirun kill the others.
+//   close(), then _exit(code)           the same after a lost peer (healthy() is false):
+//   MPI_Finalize could hang, so MPI
+//                                       stays open and static destructors must not run.
+//   abort(code)                         this rank cannot go on and the others do not know: ends the
+//   whole job.
+// Communicators are destroyed before close(). Errors: comm::Error from construction and close().
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace elbow::comm {
+
+class LauncherWatch;
+
+class MpiSession {
+ public:
+  MpiSession();
+  ~MpiSession();  // without close(), and with other ranks alive, aborts the job
+  MpiSession(const MpiSession&) = delete;
+  MpiSession& operator=(const MpiSession&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  int local_rank() const { return local_rank_; }  // among the ranks of this host
+  int local_size() const { return local_size_; }
+  const std::string& host(int rank) const { return hosts_.at(rank); }
+
+  // Whether the death of a peer becomes PeerLost and can be healed. Otherwise it ends the job.
+  bool fault_tolerant() const { return fault_tolerant_; }
+
+  bool healthy() const { return healthy_; }    // false once a communicator has met a lost peer
+  void note_lost_peer() { healthy_ = false; }  // for communicators; any thread
+
+  void close();
+  [[noreturn]] void abort(int exit_code);
+
+ private:
+  void learn_the_world();
+
+  std::unique_ptr<LauncherWatch> launcher_watch_;
+  int rank_ = 0;
+  int size_ = 1;
+  int local_rank_ = 0;
+  int local_size_ = 1;
+  std::vector<std::string> hosts_;  // per rank of the world
+  bool fault_tolerant_ = false;
+  bool closed_ = false;
+  std::atomic<bool> healthy_ = true;
+};
+
+}  // namespace elbow::comm

@@ -1,0 +1,33 @@
+// What elbow asks of Open MPI before MPI_Init, and how it recognises a launch that went wrong. Pure
+// functions of the environment; mpi_session applies them.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace elbow::comm {
+
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+
+// The environment of this process.
+std::optional<std::string> process_environment(const std::string& name);
+
+// Variables to set, name and value. A variable that is set already (`mpirun --mca` sets them too)
+// is left alone; values in Open MPI's own parameter files do not count as set.
+//   coll = ^han            always: over several hosts `han` can return success with a wrong sum
+//   when a rank dies. btl = self,sm,tcp      on one host, or with fault tolerance, which needs
+//   them: probing the other transports takes one pml = ob1              second. On several hosts
+//   without fault tolerance Open MPI chooses, so that InfiniBand and the
+//                          like are used. Both are left alone if the user has set either.
+std::vector<std::pair<std::string, std::string>> mpi_settings(const Environment& environment,
+                                                              int open_mpi_major);
+
+// Why this world cannot be what the user started, or "". Under Slurm without its PMIx plugin every
+// task silently becomes a world of one. A launch by mpirun knows its own size, which may be smaller
+// than the allocation.
+std::string launch_mistake(const Environment& environment, int world_size);
+
+}  // namespace elbow::comm
