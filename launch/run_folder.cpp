@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "trainer/atomic_file.h"
+#include "trainer/text_file.h"
 
 namespace elbow::launch {
 namespace {
@@ -26,7 +26,7 @@ trainer::RunDirectory create_run_folder(const std::optional<std::filesystem::pat
                                         const std::string& name) {
   auto run = trainer::RunDirectory::create(out ? *out : unused_folder(name));
   if (const char* file = std::getenv("ELBOW_RESULT_FILE"); file != nullptr && *file != '\0')
-    trainer::write_file_atomically(file, std::filesystem::absolute(run.result()).string());
+    trainer::replace_text_file(file, std::filesystem::absolute(run.result()).string());
   return run;
 }
 

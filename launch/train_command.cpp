@@ -4,7 +4,7 @@
 #include "launch/config.h"
 #include "launch/effective_config.h"
 #include "launch/run_folder.h"
-#include "trainer/atomic_file.h"
+#include "trainer/text_file.h"
 
 namespace elbow::launch {
 
@@ -12,7 +12,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   const auto config = parse_config(command.config, command.words, current_environment());
   const auto run = create_run_folder(command.out, config.name);
   const std::string text = effective_config(config, /*observed=*/std::nullopt);
-  trainer::write_file_atomically(run.config(), text);
+  trainer::replace_text_file(run.config(), text);
   std::fputs(text.c_str(), stdout);
   return ExitCode::kDone;
 }

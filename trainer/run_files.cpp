@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-#include "trainer/atomic_file.h"
+#include "trainer/text_file.h"
 #include "trainer/build_info.h"
 #include "trainer/metrics_json.h"
 
@@ -25,7 +25,7 @@ const char* text_of(RunStatus status) {
 
 // Arguments and paths may be any bytes; what is not UTF-8 is replaced rather than refused.
 void write_json(const std::filesystem::path& file, const Json& json) {
-  write_file_atomically(
+  replace_text_file(
       file, json.dump(/*indent=*/2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");
 }
 
@@ -50,7 +50,7 @@ void write_manifest(const std::filesystem::path& file, const Manifest& manifest)
     json["ranks"].push_back({{"host", place.host}, {"device", place.device}});
   for (const DataFile& data : manifest.data_files)
     json["data_files"].push_back(
-        {{"path", data.path}, {"sha256", data.sha256}, {"bytes", data.bytes}});
+        {{"name", data.name}, {"sha256", data.sha256}, {"known_as", data.known_as}});
   write_json(file, json);
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/dataset.h"
 #include "trainer/observer.h"
 
 namespace elbow::trainer {
@@ -16,12 +17,6 @@ namespace elbow::trainer {
 struct RankPlace {
   std::string host;
   std::string device;  // "cpu", or a GPU's name
-};
-
-struct DataFile {
-  std::string path;    // or "embedded: NAME"
-  std::string sha256;  // hexadecimal
-  int64_t bytes = 0;
 };
 
 // Versions of elbow, LibTorch and the compiler, and the git revision, are added by write_manifest().
@@ -51,7 +46,7 @@ struct RunResult {
   std::string weights;                      // file, relative to the run folder; "" where none was written
 };
 
-// Both replace the file atomically and throw std::runtime_error that names it.
+// Both replace the file at once and throw std::system_error that names it.
 void write_manifest(const std::filesystem::path& file, const Manifest& manifest);
 void write_result(const std::filesystem::path& file, const RunResult& result);  // "status" stands on a line of its own
 

@@ -52,7 +52,7 @@ TEST(Config, ShippedFilesLoadAndGiveTheirRecipes) {
 }
 
 TEST(Config, CommandLineReplacesEnvironmentReplacesFileReplacesDefault) {
-  support::TemporaryDirectory folder;
+  tests::TemporaryDirectory folder;
   const auto file = folder.write("a.cfg", "[train]\nepochs = 3\nbatch_size = 30\nseed = 4\n");
   const Environment environment = {{"ELBOW_CFG_TRAIN__BATCH_SIZE", "40"},
                                    {"ELBOW_CFG_TRAIN__SEED", "5"}};
@@ -140,7 +140,7 @@ TEST(Config, AFileThatIsNoConfigurationIsRefusedWithItsLine) {
   EXPECT_THAT(error_of_text("[train]\nepochs = 3\n[data]\n[train]\nepochs = 4\n"),
               AllOf(HasSubstr("train.epochs is given twice"), HasSubstr("a.cfg:2"),
                     HasSubstr("a.cfg:5")));
-  support::TemporaryDirectory folder;
+  tests::TemporaryDirectory folder;
   const auto binary = folder.write("b.cfg", std::string("[train]\0x", 9));
   EXPECT_THAT(error_of([&] { parse_config(binary, {}, {}); }), HasSubstr("not a text file"));
   EXPECT_THAT(error_of([&] { parse_config(folder.path(), {}, {}); }), HasSubstr("is a folder"));

@@ -2,16 +2,18 @@
 
 #include <stdlib.h>
 
+#include <cerrno>
 #include <fstream>
-#include <iterator>
-#include <stdexcept>
+#include <system_error>
 
-namespace elbow::support {
+namespace elbow::tests {
 
 TemporaryDirectory::TemporaryDirectory() {
-  std::string name = (std::filesystem::temp_directory_path() / "elbow-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create " + name);
-  path_ = name;
+  auto pattern = (std::filesystem::temp_directory_path() / "elbow_test_XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr) {
+    throw std::system_error(errno, std::generic_category(), "cannot make " + pattern);
+  }
+  path_ = pattern;
 }
 
 TemporaryDirectory::~TemporaryDirectory() {
@@ -20,15 +22,18 @@ TemporaryDirectory::~TemporaryDirectory() {
 }
 
 std::filesystem::path TemporaryDirectory::write(const std::string& name,
-                                                std::string_view text) const {
+                                                std::span<const uint8_t> bytes) const {
+  return write(name, std::string(bytes.begin(), bytes.end()));
+}
+
+std::filesystem::path TemporaryDirectory::write(const std::string& name,
+                                                const std::string& text) const {
   const auto file = path_ / name;
-  std::ofstream(file, std::ios::binary).write(text.data(), static_cast<std::streamsize>(text.size()));
+  std::ofstream stream(file, std::ios::binary);
+  stream.exceptions(std::ios::badbit | std::ios::failbit);
+  stream.write(text.data(), static_cast<std::streamsize>(text.size()));
+  stream.close();
   return file;
 }
 
-std::string text_of(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-}  // namespace elbow::support
+}  // namespace elbow::tests

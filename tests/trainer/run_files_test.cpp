@@ -2,11 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/temporary_directory.h"
-#include "trainer/atomic_file.h"
+#include "trainer/text_file.h"
 #include "trainer/error.h"
 #include "trainer/metrics_log.h"
 #include "trainer/run_directory.h"
@@ -15,30 +17,24 @@ namespace elbow::trainer {
 namespace {
 
 using nlohmann::json;
-using support::TemporaryDirectory;
-using support::text_of;
+using tests::TemporaryDirectory;
 using testing::HasSubstr;
+
+std::string text_of(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
 
 SplitMetrics some_metrics() {
   return {.split = "test", .epoch = 2, .step = 938, .examples = 10000, .loss = 0.2, .elbo_nats = -154.2};
 }
 
-TEST(AtomicFile, ReplacesTheWholeFileAndLeavesNothingBeside) {
+TEST(TextFile, ReplacesTheWholeFileAndLeavesNothingBeside) {
   TemporaryDirectory folder;
   const auto file = folder.write("a.json", "old, and longer than the new text");
-  write_file_atomically(file, "new");
+  replace_text_file(file, "new");
   EXPECT_EQ(text_of(file), "new");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
-}
-
-TEST(AtomicFile, NamesTheFileThatCannotBeWritten) {
-  TemporaryDirectory folder;
-  try {
-    write_file_atomically(folder.path() / "missing" / "a.json", "text");
-    FAIL() << "no error";
-  } catch (const std::runtime_error& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("missing/a.json"), HasSubstr("No such file")));
-  }
 }
 
 TEST(RunDirectory, IsCreatedWithItsParents) {
@@ -52,7 +48,7 @@ TEST(RunDirectory, IsCreatedWithItsParents) {
 TEST(RunDirectory, RefusesAFolderThatHoldsARun) {
   TemporaryDirectory folder;
   const auto run = RunDirectory::create(folder.path());
-  write_file_atomically(run.config(), "");
+  replace_text_file(run.config(), "");
   try {
     RunDirectory::create(folder.path());
     FAIL() << "no error";
@@ -99,13 +95,13 @@ TEST(Manifest, HoldsTheCircumstancesOfTheRun) {
   Manifest manifest;
   manifest.arguments = {"elbow", "train", "not utf-8: \xff"};
   manifest.ranks = {{"host-a", "cpu"}, {"host-b", "cpu"}};
-  manifest.data_files = {{"embedded: mnist", "abc", 7}};
+  manifest.data_files = {{"embedded:mnist", "abc", "MNIST"}};
   manifest.started = utc_now();
   write_manifest(file, manifest);
   const auto object = json::parse(text_of(file));
   EXPECT_EQ(object["arguments"][1], "train");
   EXPECT_EQ(object["ranks"][1]["host"], "host-b");
-  EXPECT_EQ(object["data_files"][0]["bytes"], 7);
+  EXPECT_EQ(object["data_files"][0]["known_as"], "MNIST");
   EXPECT_THAT(object["started"].get<std::string>(),
               testing::MatchesRegex("....-..-..T..:..:..Z"));
   for (const char* name : {"elbow", "git_revision", "libtorch", "compiler"})
