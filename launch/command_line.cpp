@@ -46,8 +46,9 @@ class Help : public CLI::Formatter {
 
   std::string make_usage(const CLI::App* app, std::string) const override {
     const bool is_verb = app->get_parent() != nullptr;
-    return fmt::format("\nUsage: elbow {}\n", is_verb ? app->get_name() + " [CONFIG] [key=value ...] [FLAGS]"
-                                                     : std::string("COMMAND ..."));
+    return fmt::format("\nUsage: elbow {}\n",
+                       is_verb ? app->get_name() + " [CONFIG] [key=value ...] [FLAGS]"
+                               : std::string("COMMAND ..."));
   }
   std::string make_positionals(const CLI::App* app) const override {
     if (app->get_parent() == nullptr) return "";
@@ -66,7 +67,8 @@ struct Flags {
 
 // Everything that CLI11 knows of one invocation.
 struct Grammar {
-  CLI::App app{"elbow trains variational autoencoders on one process, many ranks or many GPUs.", "elbow"};
+  CLI::App app{"elbow trains variational autoencoders on one process, many ranks or many GPUs.",
+               "elbow"};
   Flags flags;
   CLI::App* train = nullptr;
   CLI::App* config = nullptr;
@@ -143,7 +145,8 @@ const CLI::App& chosen(const Grammar& grammar) {
 std::optional<std::filesystem::path> take_config(std::vector<std::string>& words) {
   if (words.empty() || words.front().find('=') != std::string::npos) return std::nullopt;
   const std::filesystem::path file = words.front();
-  if (file.empty()) throw UsageError("CONFIG is an empty word; leave it out for the built-in kl_vae.cfg");
+  if (file.empty())
+    throw UsageError("CONFIG is an empty word; leave it out for the built-in kl_vae.cfg");
   words.erase(words.begin());
   return file;
 }
@@ -164,7 +167,8 @@ TrainCommand train_command(Flags flags, bool out_given) {
   TrainCommand command;
   command.config = take_config(flags.words);
   command.words = std::move(flags.words);
-  if (out_given && flags.out.empty()) throw UsageError("--out needs the name of a folder, but is empty");
+  if (out_given && flags.out.empty())
+    throw UsageError("--out needs the name of a folder, but is empty");
   if (out_given) command.out = flags.out;
   one_of<bool>("--resume", flags.resume, {{"never", true}});
   command.progress = one_of<ProgressStyle>("--progress", flags.progress,
@@ -196,7 +200,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   } catch (const CLI::CallForVersion&) {
     return ShowText{trainer::version_text() + "\n"};
   } catch (const CLI::ParseError& error) {
-    throw UsageError(fmt::format("{}; see `elbow {} --help`", shown(error.what()), arguments.front()));
+    throw UsageError(
+        fmt::format("{}; see `elbow {} --help`", shown(error.what()), arguments.front()));
   }
   refuse_extras(grammar.app);
   refuse_extras(chosen(grammar));

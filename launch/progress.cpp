@@ -29,7 +29,8 @@ class PlainProgress : public trainer::Observer {
   explicit PlainProgress(int64_t epochs) : epochs_(epochs) {}
 
   void on_step(const trainer::StepProgress&) override {}
-  void on_epoch(const trainer::SplitMetrics& train, const trainer::SplitMetrics& held_out) override {
+  void on_epoch(const trainer::SplitMetrics& train,
+                const trainer::SplitMetrics& held_out) override {
     print_line(epoch_line(train, held_out, epochs_));
   }
   void on_note(const std::string& sentence) override { print_line(sentence); }
@@ -49,7 +50,8 @@ class BarProgress : public trainer::Observer {
     bar_ = bar_line(progress, terminal_columns().value_or(kUsual) - 1);
     draw();
   }
-  void on_epoch(const trainer::SplitMetrics& train, const trainer::SplitMetrics& held_out) override {
+  void on_epoch(const trainer::SplitMetrics& train,
+                const trainer::SplitMetrics& held_out) override {
     wipe();
     lines_.on_epoch(train, held_out);
     draw();

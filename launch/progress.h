@@ -1,5 +1,6 @@
-// Reports a run as it goes. Lines that stay go to standard output; the bar, which is wiped and drawn anew, to standard
-// error, so that a redirected output holds no control characters. Rank 0 only, on the training thread.
+// Reports a run as it goes. Lines that stay go to standard output; the bar, which is wiped and
+// drawn anew, to standard error, so that a redirected output holds no control characters. Rank 0
+// only, on the training thread.
 #pragma once
 
 #include <memory>

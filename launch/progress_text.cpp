@@ -21,7 +21,8 @@ double share_done(const trainer::StepProgress& p) {
 }
 
 std::string split_text(const trainer::SplitMetrics& m) {
-  return fmt::format("{} loss {:.4f} recon {:.2f} kl {:.2f}", m.split, m.loss, m.recon_nats, m.kl_nats);
+  return fmt::format("{} loss {:.4f} recon {:.2f} kl {:.2f}", m.split, m.loss, m.recon_nats,
+                     m.kl_nats);
 }
 
 }  // namespace
@@ -30,7 +31,8 @@ std::string epoch_line(const trainer::SplitMetrics& train, const trainer::SplitM
                        int64_t epochs) {
   const auto digits = static_cast<int>(std::to_string(epochs).size());
   return fmt::format(
-      "epoch {:>{}}/{}  {} | {} | mu {:.3f} sd {:.3f} sigma {:.3f} sd {:.3f} | {:.1f} s {:.0f} examples/s",
+      "epoch {:>{}}/{}  {} | {} | mu {:.3f} sd {:.3f} sigma {:.3f} sd {:.3f} | {:.1f} s {:.0f} "
+      "examples/s",
       train.epoch, digits, epochs, split_text(train), split_text(held_out), held_out.mu_mean,
       held_out.mu_std, held_out.sigma_mean, held_out.sigma_std, train.seconds + held_out.seconds,
       train.examples_per_s);

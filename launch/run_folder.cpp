@@ -13,7 +13,8 @@ namespace {
 
 // Two runs that start within a second get different names.
 std::filesystem::path unused_folder(const std::string& name) {
-  const std::string stem = fmt::format("{}-{:%Y%m%d-%H%M%S}", name, fmt::localtime(std::time(nullptr)));
+  const std::string stem =
+      fmt::format("{}-{:%Y%m%d-%H%M%S}", name, fmt::localtime(std::time(nullptr)));
   std::filesystem::path folder = std::filesystem::path("runs") / stem;
   for (int copy = 2; std::filesystem::exists(folder); ++copy)
     folder = std::filesystem::path("runs") / fmt::format("{}-{}", stem, copy);

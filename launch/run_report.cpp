@@ -16,7 +16,8 @@ std::string line(const char* subject, const std::string& text) {
 
 std::string data_text(const Settings& s, const RunDescription& run) {
   std::vector<std::string> splits;
-  for (const auto& [name, examples] : run.splits) splits.push_back(fmt::format("{} {}", name, examples));
+  for (const auto& [name, examples] : run.splits)
+    splits.push_back(fmt::format("{} {}", name, examples));
   const std::string pixels = s.data.binarise == "threshold"
                                  ? fmt::format("1 where byte >= {}", s.data.threshold)
                              : s.data.binarise == "none" ? std::string("grey")
@@ -36,11 +37,12 @@ std::string model_text(const Settings& s, const RunDescription& run) {
 // Both weights, whichever was given.
 std::string objective_text(const Settings& s, const RunDescription& run) {
   const double beta = trainer::effective_beta(s.objective, run.observed);
-  std::string text = fmt::format("beta {:.6g} = kl_wt {:.6g} * {}, loss as {}", beta,
-                                 beta / static_cast<double>(run.observed), run.observed,
-                                 s.objective.reduction);
+  std::string text =
+      fmt::format("beta {:.6g} = kl_wt {:.6g} * {}, loss as {}", beta,
+                  beta / static_cast<double>(run.observed), run.observed, s.objective.reduction);
   if (s.objective.anneal != "none")
-    text += fmt::format(", {} annealing over {:g} steps", s.objective.anneal, s.objective.anneal_steps);
+    text +=
+        fmt::format(", {} annealing over {:g} steps", s.objective.anneal, s.objective.anneal_steps);
   if (s.objective.l2 > 0) text += fmt::format(", l2 {:g}", s.objective.l2);
   return text;
 }
@@ -78,9 +80,12 @@ std::string end_text(const trainer::RunResult& result) {
   const std::string reached = fmt::format("{} epochs, {} steps, {}", result.epochs_done,
                                           result.steps_done, duration_text(result.seconds));
   switch (result.status) {
-    case trainer::RunStatus::kComplete: return "complete: " + reached;
-    case trainer::RunStatus::kInterrupted: return "interrupted after " + reached;
-    case trainer::RunStatus::kFailed: break;
+    case trainer::RunStatus::kComplete:
+      return "complete: " + reached;
+    case trainer::RunStatus::kInterrupted:
+      return "interrupted after " + reached;
+    case trainer::RunStatus::kFailed:
+      break;
   }
   return "failed after " + reached + ": " + result.error;
 }
@@ -102,9 +107,9 @@ std::string summary_report(const trainer::RunResult& result, const std::filesyst
     text += line("best", fmt::format("{} elbo {:.2f} nats in epoch {}", result.best->split,
                                      result.best->elbo_nats, result.best->epoch));
   text += line("speed", fmt::format("{:.0f} examples/s", result.examples_per_s));
-  text += line("files", fmt::format("{}: config.cfg, manifest.json, metrics.jsonl, result.json{}",
-                                    folder.string(),
-                                    result.weights.empty() ? "" : ", " + result.weights));
+  text += line("files",
+               fmt::format("{}: config.cfg, manifest.json, metrics.jsonl, result.json{}",
+                           folder.string(), result.weights.empty() ? "" : ", " + result.weights));
   text += line("next", fmt::format("launch/elbow train {} objective.kl_wt=1e-2",
                                    (folder / "config.cfg").string()));
   return text;

@@ -1,4 +1,5 @@
-// What a run says of itself: the table of effective settings before training, and the summary at its end. Pure.
+// What a run says of itself: the table of effective settings before training, and the summary at
+// its end. Pure.
 #pragma once
 
 #include <filesystem>
@@ -14,11 +15,11 @@ namespace elbow::launch {
 // What is known only once data, model and ranks are there.
 struct RunDescription {
   std::filesystem::path folder;
-  int64_t observed = 0;              // D, the observed values of an example
+  int64_t observed = 0;  // D, the observed values of an example
   int64_t parameters = 0;
-  int64_t leaves = 0;                // in exact mode, after auto
+  int64_t leaves = 0;  // in exact mode, after auto
   int64_t threads_per_rank = 0;
-  std::string backend;               // of the communicator
+  std::string backend;  // of the communicator
   std::vector<trainer::RankPlace> ranks;
   std::vector<std::pair<std::string, int64_t>> splits;  // name, examples
 };

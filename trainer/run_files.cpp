@@ -5,9 +5,9 @@
 
 #include <chrono>
 
-#include "trainer/text_file.h"
 #include "trainer/build_info.h"
 #include "trainer/metrics_json.h"
+#include "trainer/text_file.h"
 
 namespace elbow::trainer {
 namespace {
@@ -16,9 +16,12 @@ using Json = nlohmann::ordered_json;
 
 const char* text_of(RunStatus status) {
   switch (status) {
-    case RunStatus::kComplete: return "complete";
-    case RunStatus::kInterrupted: return "interrupted";
-    case RunStatus::kFailed: break;
+    case RunStatus::kComplete:
+      return "complete";
+    case RunStatus::kInterrupted:
+      return "interrupted";
+    case RunStatus::kFailed:
+      break;
   }
   return "failed";
 }
@@ -26,7 +29,8 @@ const char* text_of(RunStatus status) {
 // Arguments and paths may be any bytes; what is not UTF-8 is replaced rather than refused.
 void write_json(const std::filesystem::path& file, const Json& json) {
   replace_text_file(
-      file, json.dump(/*indent=*/2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");
+      file,
+      json.dump(/*indent=*/2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace

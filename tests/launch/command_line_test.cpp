@@ -50,8 +50,10 @@ TEST(CommandLine, UnknownVerbsAndFlagsGetTheNearestName) {
 }
 
 TEST(CommandLine, FlagsWithBadValuesAreRefusedInOneSentence) {
-  EXPECT_THAT(error_of({"train", "--progress", "br"}), AllOf(HasSubstr("'br'"), HasSubstr("mean bar?")));
-  EXPECT_THAT(error_of({"train", "--resume", "auto"}), AllOf(HasSubstr("'auto'"), HasSubstr("never")));
+  EXPECT_THAT(error_of({"train", "--progress", "br"}),
+              AllOf(HasSubstr("'br'"), HasSubstr("mean bar?")));
+  EXPECT_THAT(error_of({"train", "--resume", "auto"}),
+              AllOf(HasSubstr("'auto'"), HasSubstr("never")));
   EXPECT_THAT(error_of({"train", "--out"}), HasSubstr("--out"));
   EXPECT_THAT(error_of({"train", "--out="}), HasSubstr("--out"));
   EXPECT_THAT(error_of({"train", "--out", "a", "--out", "b"}), HasSubstr("--out"));

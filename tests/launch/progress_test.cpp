@@ -19,19 +19,35 @@ using trainer::SplitMetrics;
 using trainer::StepProgress;
 
 StepProgress half_way() {
-  return {.epoch = 6, .epochs = 10, .step_in_epoch = 0, .steps_per_epoch = 469, .steps_done = 2345,
-          .seconds = 100, .examples_per_s = 12345.6, .loss = 0.21234};
+  return {.epoch = 6,
+          .epochs = 10,
+          .step_in_epoch = 0,
+          .steps_per_epoch = 469,
+          .steps_done = 2345,
+          .seconds = 100,
+          .examples_per_s = 12345.6,
+          .loss = 0.21234};
 }
 
 SplitMetrics metrics_of(const char* split) {
-  return {.split = split, .epoch = 3, .examples = 60000, .loss = 0.2231, .recon_nats = 167.5,
-          .kl_nats = 5.126, .mu_mean = -0.01, .mu_std = 1.31, .sigma_mean = 0.112,
-          .sigma_std = 0.051, .seconds = 2, .examples_per_s = 30000};
+  return {.split = split,
+          .epoch = 3,
+          .examples = 60000,
+          .loss = 0.2231,
+          .recon_nats = 167.5,
+          .kl_nats = 5.126,
+          .mu_mean = -0.01,
+          .mu_std = 1.31,
+          .sigma_mean = 0.112,
+          .sigma_std = 0.051,
+          .seconds = 2,
+          .examples_per_s = 30000};
 }
 
 TEST(ProgressText, BarShowsEpochPercentEtaSpeedAndLoss) {
-  EXPECT_EQ(bar_line(half_way(), 200),
-            "epoch 6/10  50% [###############---------------] ETA 1:40  12346 examples/s  loss 0.2123");
+  EXPECT_EQ(
+      bar_line(half_way(), 200),
+      "epoch 6/10  50% [###############---------------] ETA 1:40  12346 examples/s  loss 0.2123");
 }
 
 TEST(ProgressText, BarNeverExceedsTheTerminal) {
@@ -65,9 +81,10 @@ TEST(ProgressText, DurationsReadLikeAClock) {
 }
 
 TEST(ProgressText, EpochLineHasBothSplitsAndThePosterior) {
-  EXPECT_EQ(epoch_line(metrics_of("train"), metrics_of("test"), 10),
-            "epoch  3/10  train loss 0.2231 recon 167.50 kl 5.13 | test loss 0.2231 recon 167.50 kl 5.13"
-            " | mu -0.010 sd 1.310 sigma 0.112 sd 0.051 | 4.0 s 30000 examples/s");
+  EXPECT_EQ(
+      epoch_line(metrics_of("train"), metrics_of("test"), 10),
+      "epoch  3/10  train loss 0.2231 recon 167.50 kl 5.13 | test loss 0.2231 recon 167.50 kl 5.13"
+      " | mu -0.010 sd 1.310 sigma 0.112 sd 0.051 | 4.0 s 30000 examples/s");
 }
 
 void report_one_epoch(ProgressStyle style) {
@@ -97,8 +114,9 @@ std::string sent_to_terminal(int columns, ProgressStyle style) {
 
 TEST(Progress, DrawsABarOnATerminalAndKeepsTheEpochsLineAboveIt) {
   const std::string sent = sent_to_terminal(80, ProgressStyle::kAuto);
-  EXPECT_THAT(sent, AllOf(HasSubstr("\repoch 6/10  50% ["), HasSubstr("\x1b[Kepoch  3/10  train loss"),
-                          testing::EndsWith("\r\x1b[K")));
+  EXPECT_THAT(sent,
+              AllOf(HasSubstr("\repoch 6/10  50% ["), HasSubstr("\x1b[Kepoch  3/10  train loss"),
+                    testing::EndsWith("\r\x1b[K")));
 }
 
 TEST(Progress, BarLeavesTheLastColumnFree) {

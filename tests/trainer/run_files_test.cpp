@@ -8,17 +8,17 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/temporary_directory.h"
-#include "trainer/text_file.h"
 #include "trainer/error.h"
 #include "trainer/metrics_log.h"
 #include "trainer/run_directory.h"
+#include "trainer/text_file.h"
 
 namespace elbow::trainer {
 namespace {
 
 using nlohmann::json;
-using tests::TemporaryDirectory;
 using testing::HasSubstr;
+using tests::TemporaryDirectory;
 
 std::string text_of(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
@@ -26,7 +26,12 @@ std::string text_of(const std::filesystem::path& file) {
 }
 
 SplitMetrics some_metrics() {
-  return {.split = "test", .epoch = 2, .step = 938, .examples = 10000, .loss = 0.2, .elbo_nats = -154.2};
+  return {.split = "test",
+          .epoch = 2,
+          .step = 938,
+          .examples = 10000,
+          .loss = 0.2,
+          .elbo_nats = -154.2};
 }
 
 TEST(TextFile, ReplacesTheWholeFileAndLeavesNothingBeside) {
@@ -53,8 +58,8 @@ TEST(RunDirectory, RefusesAFolderThatHoldsARun) {
     RunDirectory::create(folder.path());
     FAIL() << "no error";
   } catch (const SettingError& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr(folder.path().string()), HasSubstr("--resume"),
-                                             HasSubstr("--out")));
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr(folder.path().string()),
+                                             HasSubstr("--resume"), HasSubstr("--out")));
   }
 }
 
@@ -102,8 +107,7 @@ TEST(Manifest, HoldsTheCircumstancesOfTheRun) {
   EXPECT_EQ(object["arguments"][1], "train");
   EXPECT_EQ(object["ranks"][1]["host"], "host-b");
   EXPECT_EQ(object["data_files"][0]["known_as"], "MNIST");
-  EXPECT_THAT(object["started"].get<std::string>(),
-              testing::MatchesRegex("....-..-..T..:..:..Z"));
+  EXPECT_THAT(object["started"].get<std::string>(), testing::MatchesRegex("....-..-..T..:..:..Z"));
   for (const char* name : {"elbow", "git_revision", "libtorch", "compiler"})
     EXPECT_NE(object["versions"][name], "") << name;
 }
