@@ -13,8 +13,7 @@
 namespace elbow::launch {
 namespace {
 
-constexpr const char* kMainFooter = R"(
-Examples:
+constexpr const char* kMainFooter = R"(Examples:
   elbow train                                          train the built-in kl_vae.cfg on MNIST
   elbow train configs/pytorch_examples.cfg --out runs/first
   elbow train configs/kl_vae.cfg objective.kl_wt=1e-2 train.epochs=100
@@ -27,23 +26,36 @@ Settings: command line (key=value) > environment (ELBOW_CFG_SECTION__KEY) > CONF
 Exit codes: 0 done, 2 usage or configuration, 3 data, 4 damaged checkpoint, 75 not finished but resumable,
 86 not finished and not resumable, 1 anything else.)";
 
-constexpr const char* kTrainFooter = R"(
-Examples:
+constexpr const char* kTrainFooter = R"(Examples:
   elbow train train.epochs=1
   elbow train configs/kl_vae.cfg objective.kl_wt=1/784 --out runs/true-elbo
   elbow train my.cfg data.source=idx data.dir=/data/fashion --progress plain
 
 `elbow config --keys` lists the keys.)";
 
-constexpr const char* kConfigFooter = R"(
-Examples:
+constexpr const char* kConfigFooter = R"(Examples:
   elbow config                                         the built-in kl_vae.cfg
   elbow config configs/kl_vae.cfg train.epochs=3 > my.cfg
 
 What it prints is a CONFIG file again.)";
 
-constexpr const char* kWordsHelp =
-    "CONFIG, a .cfg file (without it: the built-in kl_vae.cfg), then settings such as train.epochs=3";
+// CLI11's help, with words for what our one positional takes.
+class Help : public CLI::Formatter {
+ public:
+  Help() { column_width(24); }
+
+  std::string make_usage(const CLI::App* app, std::string) const override {
+    const bool is_verb = app->get_parent() != nullptr;
+    return fmt::format("\nUsage: elbow {}\n",
+                       is_verb ? app->get_name() + " [CONFIG] [key=value ...] [FLAGS]"
+                               : std::string("COMMAND ..."));
+  }
+  std::string make_positionals(const CLI::App* app) const override {
+    if (app->get_parent() == nullptr) return "";
+    return "\nCONFIG      a .cfg file; without it the built-in kl_vae.cfg\n"
+           "key=value   settings that replace the file's, such as train.epochs=3\n";
+  }
+};
 
 struct Flags {
   std::vector<std::string> words;
@@ -53,37 +65,34 @@ struct Flags {
   bool keys = false;
 };
 
-void add_words(CLI::App& verb, Flags& flags) {
-  verb.add_option("words", flags.words, kWordsHelp)->type_name("[CONFIG] [key=value ...]");
-}
-
 // Everything that CLI11 knows of one invocation.
 struct Grammar {
-  CLI::App app{"elbow trains variational autoencoders on one process, many ranks or many GPUs.", "elbow"};
+  CLI::App app{"elbow trains variational autoencoders on one process, many ranks or many GPUs.",
+               "elbow"};
   Flags flags;
   CLI::App* train = nullptr;
   CLI::App* config = nullptr;
 
   Grammar() {
     app.footer(kMainFooter);
-    app.get_formatter()->column_width(32);
+    app.formatter(std::make_shared<Help>());  // subcommands inherit it
     app.set_version_flag("--version", trainer::version_text());
     app.allow_extras();
     train = app.add_subcommand("train", "Train one model and write a run folder");
     train->footer(kTrainFooter);
     train->allow_extras();
-    add_words(*train, flags);
+    train->add_option("words", flags.words);
     train->add_option("--out", flags.out, "Run folder to create (default runs/NAME-DATE-TIME)")
         ->type_name("RUN");
-    train->add_option("--resume", flags.resume, "What to do with a folder that holds a run: never continue it")
+    train->add_option("--resume", flags.resume, "A folder that holds a run is never continued")
         ->type_name("never");
     train->add_option("--progress", flags.progress, "How to report")
         ->type_name("auto|bar|plain|none");
-    config = app.add_subcommand("config", "Print the effective configuration and where each value came from");
+    config = app.add_subcommand("config", "Print the settings that hold and where each comes from");
     config->footer(kConfigFooter);
     config->allow_extras();
-    add_words(*config, flags);
-    config->add_flag("--keys", flags.keys, "List every key with help, type, default and range instead");
+    config->add_option("words", flags.words);
+    config->add_flag("--keys", flags.keys, "List every key with help, default and range");
   }
 };
 
@@ -136,7 +145,8 @@ const CLI::App& chosen(const Grammar& grammar) {
 std::optional<std::filesystem::path> take_config(std::vector<std::string>& words) {
   if (words.empty() || words.front().find('=') != std::string::npos) return std::nullopt;
   const std::filesystem::path file = words.front();
-  if (file.empty()) throw UsageError("CONFIG is an empty word; leave it out for the built-in kl_vae.cfg");
+  if (file.empty())
+    throw UsageError("CONFIG is an empty word; leave it out for the built-in kl_vae.cfg");
   words.erase(words.begin());
   return file;
 }
@@ -157,7 +167,8 @@ TrainCommand train_command(Flags flags, bool out_given) {
   TrainCommand command;
   command.config = take_config(flags.words);
   command.words = std::move(flags.words);
-  if (out_given && flags.out.empty()) throw UsageError("--out needs the name of a folder, but is empty");
+  if (out_given && flags.out.empty())
+    throw UsageError("--out needs the name of a folder, but is empty");
   if (out_given) command.out = flags.out;
   one_of<bool>("--resume", flags.resume, {{"never", true}});
   command.progress = one_of<ProgressStyle>("--progress", flags.progress,
@@ -189,7 +200,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   } catch (const CLI::CallForVersion&) {
     return ShowText{trainer::version_text() + "\n"};
   } catch (const CLI::ParseError& error) {
-    throw UsageError(fmt::format("{}; see `elbow {} --help`", shown(error.what()), arguments.front()));
+    throw UsageError(
+        fmt::format("{}; see `elbow {} --help`", shown(error.what()), arguments.front()));
   }
   refuse_extras(grammar.app);
   refuse_extras(chosen(grammar));

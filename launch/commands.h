@@ -1,4 +1,5 @@
-// What each verb does: one function a verb, in a file of its own. Results go to standard output; errors are exceptions.
+// What each verb does: one function a verb, in a file of its own. Results go to standard output;
+// errors are exceptions.
 #pragma once
 
 #include <string>

@@ -29,18 +29,19 @@ const Given* find(const ConfigLevel& level, const std::string& key) {
   return nullptr;
 }
 
-// beta and kl_wt are one setting in two units: within a level only one may be given, and the highest level that gives
-// one hides both on the levels below.
+// beta and kl_wt are one setting in two units: within a level only one may be given, and the
+// highest level that gives one hides both on the levels below.
 void resolve_kl_weight(std::vector<ConfigLevel>& levels) {
   bool decided = false;
   for (ConfigLevel& level : levels) {
     const Given* beta = find(level, kBeta);
     const Given* kl_wt = find(level, kKlWeight);
     if (beta != nullptr && kl_wt != nullptr) {
-      throw SettingError(fmt::format(
-          "objective.beta = {} ({}) and objective.kl_wt = {} ({}) exclude each other, because beta = "
-          "kl_wt * D: give one of them",
-          shown(beta->value), beta->origin, shown(kl_wt->value), kl_wt->origin));
+      throw SettingError(
+          fmt::format("objective.beta = {} ({}) and objective.kl_wt = {} ({}) exclude each other, "
+                      "because beta = "
+                      "kl_wt * D: give one of them",
+                      shown(beta->value), beta->origin, shown(kl_wt->value), kl_wt->origin));
     }
     const bool gives_one = beta != nullptr || kl_wt != nullptr;
     if (decided)
@@ -61,7 +62,8 @@ po::options_description description_of_settings() {
   return description;
 }
 
-// Boost keeps, for each key, the value of the first level that gives it, and the default where none does.
+// Boost keeps, for each key, the value of the first level that gives it, and the default where none
+// does.
 po::variables_map merged(const std::vector<ConfigLevel>& levels,
                          const po::options_description& description) {
   po::variables_map values;
@@ -140,8 +142,8 @@ ParsedConfig parse_config(const std::optional<std::filesystem::path>& file,
                           const std::vector<std::string>& words, const Environment& environment) {
   const auto from_file =
       file ? level_from_file(*file) : level_from_text(builtin_config_text(), "built-in kl_vae.cfg");
-  ParsedConfig config = config_from(
-      {level_from_words(words), level_from_environment(environment), from_file});
+  ParsedConfig config =
+      config_from({level_from_words(words), level_from_environment(environment), from_file});
   config.name = file ? file->stem().string() : "kl_vae";
   return config;
 }

@@ -1,6 +1,6 @@
-// The configuration of a run: which settings hold, and where each came from. A key on the command line replaces the
-// environment's, that replaces the file's, that replaces the default. Where no file is given, configs/kl_vae.cfg, as it
-// was when the program was built, is the file.
+// The configuration of a run: which settings hold, and where each came from. A key on the command
+// line replaces the environment's, that replaces the file's, that replaces the default. Where no
+// file is given, configs/kl_vae.cfg, as it was when the program was built, is the file.
 //
 // Rank 0 parses; the others parse the text that effective_config() makes of it.
 #pragma once
@@ -22,11 +22,13 @@ struct ParsedConfig {
   std::string name;            // of the file, without folder and ending
   std::map<std::string, std::string> origins;  // by key; a key without an entry has its default
 
-  // "configs/a.cfg:12", "environment variable ELBOW_CFG_…", "command line", "built-in kl_vae.cfg:33" or "default".
+  // "configs/a.cfg:12", "environment variable ELBOW_CFG_TRAIN__SEED", "command line",
+  // "built-in kl_vae.cfg:33" or "default".
   std::string origin(const std::string& key) const;
 };
 
-// Throws trainer::SettingError: one sentence with the key, its value, its origin, what is allowed and what to do.
+// Throws trainer::SettingError: one sentence with the key, its value, its origin, what is allowed
+// and what to do.
 ParsedConfig parse_config(const std::optional<std::filesystem::path>& file,
                           const std::vector<std::string>& words, const Environment& environment);
 

@@ -12,7 +12,8 @@ ExitCode run_config(const ConfigCommand& command) {
     return ExitCode::kDone;
   }
   const auto config = parse_config(command.config, command.words, current_environment());
-  const std::string text = effective_config(config, /*observed=*/std::nullopt, Origins::kAsComments);
+  const std::string text =
+      effective_config(config, /*observed=*/std::nullopt, Origins::kAsComments);
   std::fputs(text.c_str(), stdout);
   return ExitCode::kDone;
 }

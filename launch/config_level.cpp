@@ -118,7 +118,8 @@ ConfigLevel level_from_text(std::string_view text, const std::string& source) {
   std::string section;
   for (int number = 1; std::getline(lines, line); ++number) {
     const std::string origin = fmt::format("{}:{}", source, number);
-    const std::string_view bare = without_outer_blanks(std::string_view(line).substr(0, line.find('#')));
+    const std::string_view bare =
+        without_outer_blanks(std::string_view(line).substr(0, line.find('#')));
     if (bare.starts_with('[') && bare.ends_with(']')) {
       section = section_of(bare, origin);
       continue;
@@ -143,8 +144,8 @@ ConfigLevel level_from_words(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     const size_t equals = word.find('=');
     if (equals == std::string::npos) {
-      throw SettingError(fmt::format("'{}' (command line) is not key=value, such as train.epochs=3",
-                                     shown(word)));
+      throw SettingError(
+          fmt::format("'{}' (command line) is not key=value, such as train.epochs=3", shown(word)));
     }
     add(level, {std::string(without_outer_blanks(word.substr(0, equals))),
                 std::string(without_outer_blanks(word.substr(equals + 1))), "command line"});

@@ -41,9 +41,11 @@ std::string effective_config(const ParsedConfig& config, std::optional<int64_t> 
       text += other_kl_weight(config.settings.objective, observed) + "\n";
       continue;
     }
-    const std::string line = fmt::format("{} ={}{}", setting.member(), value.empty() ? "" : " ", value);
-    text += (origins == Origins::kAsComments ? with_origin(line, config.origin(setting.key)) : line) +
-            "\n";
+    const std::string line =
+        fmt::format("{} ={}{}", setting.member(), value.empty() ? "" : " ", value);
+    text +=
+        (origins == Origins::kAsComments ? with_origin(line, config.origin(setting.key)) : line) +
+        "\n";
   }
   return text;
 }
@@ -53,8 +55,8 @@ std::string settings_help() {
   const trainer::Settings defaults;
   for (const Setting& setting : setting_table()) {
     const std::string value = setting.print(defaults);
-    text += fmt::format("{:<24}{}\n{:24}{}, default {}; allowed: {}\n", setting.key, setting.help, "",
-                        setting.type, value.empty() ? "unset" : value, setting.allowed);
+    text += fmt::format("{:<24}{}\n{:24}{}, default {}; allowed: {}\n", setting.key, setting.help,
+                        "", setting.type, value.empty() ? "unset" : value, setting.allowed);
   }
   return text;
 }

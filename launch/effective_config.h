@@ -11,8 +11,9 @@ namespace elbow::launch {
 
 enum class Origins { kLeaveOut, kAsComments };
 
-// Every key in its section; loading the text gives the same settings. Of beta and kl_wt one is a setting and the other a
-// comment: its value where `observed` (D, the observed values of an example) is known, else the formula.
+// Every key in its section; loading the text gives the same settings. Of beta and kl_wt one is a
+// setting and the other a comment: its value where `observed` (D, the observed values of an
+// example) is known, else the formula.
 std::string effective_config(const ParsedConfig& config, std::optional<int64_t> observed,
                              Origins origins = Origins::kLeaveOut);
 

@@ -1,5 +1,7 @@
 #include "launch/nearest_name.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -18,7 +20,9 @@ std::string_view member_of(std::string_view name) {
   return dot == std::string_view::npos ? name : name.substr(dot + 1);
 }
 
-int largest_slip(std::string_view name) { return std::max<int>(1, static_cast<int>(name.size()) / 3); }
+int largest_slip(std::string_view name) {
+  return std::max<int>(1, static_cast<int>(name.size()) / 3);
+}
 
 }  // namespace
 
@@ -31,8 +35,8 @@ int edit_distance(std::string_view a, std::string_view b) {
         continue;
       }
       const int substitution = a[i - 1] == b[j - 1] ? 0 : 1;
-      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1,
-                             cost[i - 1][j - 1] + substitution});
+      cost[i][j] =
+          std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, cost[i - 1][j - 1] + substitution});
       if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
         cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
     }
@@ -64,7 +68,7 @@ std::optional<std::string> nearest_name(std::string_view wrong,
 
 std::string did_you_mean(std::string_view wrong, const std::vector<std::string>& names) {
   const auto name = nearest_name(wrong, names);
-  return name ? "; did you mean " + *name + "?" : "";
+  return name ? fmt::format(" (did you mean {}?)", *name) : "";
 }
 
 }  // namespace elbow::launch

@@ -8,15 +8,16 @@
 
 namespace elbow::launch {
 
-// Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b` (restricted Damerau-Levenshtein).
+// Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b` (restricted
+// Damerau-Levenshtein).
 int edit_distance(std::string_view a, std::string_view b);
 
-// The name closest to `wrong`, nullopt where none is close enough to be meant. Names of the form SECTION.MEMBER are also
-// found by their member alone, and under a wrong section.
+// The name closest to `wrong`, nullopt where none is close enough to be meant. Names of the form
+// SECTION.MEMBER are also found by their member alone, and under a wrong section.
 std::optional<std::string> nearest_name(std::string_view wrong,
                                         const std::vector<std::string>& names);
 
-// "; did you mean NAME?", or "" where no name is close.
+// " (did you mean NAME?)", or "" where no name is close.
 std::string did_you_mean(std::string_view wrong, const std::vector<std::string>& names);
 
 }  // namespace elbow::launch

@@ -1,4 +1,5 @@
-// Numbers, switches and lists as people write them in settings. Pure; nullopt where the text is something else.
+// Numbers, switches and lists as people write them in settings. Pure; nullopt where the text is
+// something else.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,8 @@
 
 namespace elbow::launch {
 
-// 0.5, 1e-3, -2, or a fraction of two such numbers (1/784). Never infinite or NaN; nothing may follow the number.
+// 0.5, 1e-3, -2, or a fraction of two such numbers (1/784). Never infinite or NaN; nothing may
+// follow the number.
 std::optional<double> number_from_text(std::string_view text);
 
 // 128, -1, or with an exponent that leaves it whole (6e4). 1.5 and 128.0 are not integers.

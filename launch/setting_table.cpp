@@ -66,12 +66,14 @@ Setting integer_or_auto(std::string key, Place place, Range range, std::string h
           .type = "integer",
           .allowed = range.text() + ", or auto",
           .help = std::move(help),
-          .set = [=](Settings& s, const std::string& text) {
-            place(s) = text == "auto" ? 0 : integer_in(range, text);
-          },
-          .print = [=](const Settings& s) {
-            return place(s) == 0 ? std::string("auto") : std::to_string(place(s));
-          }};
+          .set =
+              [=](Settings& s, const std::string& text) {
+                place(s) = text == "auto" ? 0 : integer_in(range, text);
+              },
+          .print =
+              [=](const Settings& s) {
+                return place(s) == 0 ? std::string("auto") : std::to_string(place(s));
+              }};
 }
 
 template <class Place>
@@ -88,17 +90,17 @@ Setting number(std::string key, Place place, Range range, std::string help) {
 template <class Place>
 Setting optional_number(std::string key, Place place, Range range, std::string unset,
                         std::string help) {
-  return {.key = std::move(key),
-          .type = "number",
-          .allowed = range.text() + (unset.empty() ? "" : ", or " + unset),
-          .help = std::move(help),
-          .set = [=](Settings& s, const std::string& text) {
+  return {
+      .key = std::move(key),
+      .type = "number",
+      .allowed = range.text() + (unset.empty() ? "" : ", or " + unset),
+      .help = std::move(help),
+      .set =
+          [=](Settings& s, const std::string& text) {
             place(s).reset();
             if (unset.empty() || text != unset) place(s) = number_in(range, text);
           },
-          .print = [=](const Settings& s) {
-            return place(s) ? text_from_number(*place(s)) : unset;
-          }};
+      .print = [=](const Settings& s) { return place(s) ? text_from_number(*place(s)) : unset; }};
 }
 
 template <class Place>
@@ -107,11 +109,12 @@ Setting yes_or_no(std::string key, Place place, std::string help) {
           .type = "switch",
           .allowed = "true or false",
           .help = std::move(help),
-          .set = [=](Settings& s, const std::string& text) {
-            const auto value = switch_from_text(text);
-            if (!value) throw BadValue("is neither true nor false");
-            place(s) = *value;
-          },
+          .set =
+              [=](Settings& s, const std::string& text) {
+                const auto value = switch_from_text(text);
+                if (!value) throw BadValue("is neither true nor false");
+                place(s) = *value;
+              },
           .print = [=](const Settings& s) { return std::string(place(s) ? "true" : "false"); }};
 }
 
@@ -121,26 +124,29 @@ Setting choice(std::string key, Place place, std::vector<std::string> choices, s
           .type = "choice",
           .allowed = fmt::format("{}", fmt::join(choices, ", ")),
           .help = std::move(help),
-          .set = [=](Settings& s, const std::string& text) {
-            if (std::find(choices.begin(), choices.end(), text) == choices.end())
-              throw BadValue("is not known" + did_you_mean(text, choices));
-            place(s) = text;
-          },
+          .set =
+              [=](Settings& s, const std::string& text) {
+                if (std::find(choices.begin(), choices.end(), text) == choices.end())
+                  throw BadValue("is not known" + did_you_mean(text, choices));
+                place(s) = text;
+              },
           .print = [=](const Settings& s) { return place(s); }};
 }
 
 template <class Place>
 Setting folder(std::string key, Place place, std::string help) {
-  return {.key = std::move(key),
-          .type = "text",
-          .allowed = "a folder's path",
-          .help = std::move(help),
-          .set = [=](Settings& s, const std::string& text) {
+  return {
+      .key = std::move(key),
+      .type = "text",
+      .allowed = "a folder's path",
+      .help = std::move(help),
+      .set =
+          [=](Settings& s, const std::string& text) {
             if (text.find_first_of("#\n\r") != std::string::npos || text.find('\0') != text.npos)
               throw BadValue("has a '#', which starts a comment, or a line break");
             place(s) = text;
           },
-          .print = [=](const Settings& s) { return place(s); }};
+      .print = [=](const Settings& s) { return place(s); }};
 }
 
 template <class Place>
@@ -149,19 +155,20 @@ Setting integer_list(std::string key, Place place, Range range, size_t longest, 
           .type = "list of integers",
           .allowed = fmt::format("1 to {} values, each {}", longest, range.text()),
           .help = std::move(help),
-          .set = [=](Settings& s, const std::string& text) {
-            const auto parts = parts_between_commas(text);
-            if (parts.size() > longest) throw BadValue("has too many values");
-            std::vector<int64_t> values;
-            for (const std::string& part : parts) {
-              try {
-                values.push_back(integer_in(range, part));
-              } catch (const BadValue& bad) {
-                throw BadValue(fmt::format("has a value '{}' that {}", part, bad.what()));
-              }
-            }
-            place(s) = std::move(values);
-          },
+          .set =
+              [=](Settings& s, const std::string& text) {
+                const auto parts = parts_between_commas(text);
+                if (parts.size() > longest) throw BadValue("has too many values");
+                std::vector<int64_t> values;
+                for (const std::string& part : parts) {
+                  try {
+                    values.push_back(integer_in(range, part));
+                  } catch (const BadValue& bad) {
+                    throw BadValue(fmt::format("has a value '{}' that {}", part, bad.what()));
+                  }
+                }
+                place(s) = std::move(values);
+              },
           .print = [=](const Settings& s) { return fmt::format("{}", fmt::join(place(s), ", ")); }};
 }
 
@@ -172,9 +179,9 @@ int64_t leaves_from_text(const std::string& text) {
 }
 
 Setting leaves() {
-  Setting setting = integer_or_auto(
-      "train.leaves", at(&Settings::train, &trainer::TrainSettings::leaves), {1, 64},
-      "exact: slices of the global batch that are summed in a fixed tree");
+  Setting setting =
+      integer_or_auto("train.leaves", at(&Settings::train, &trainer::TrainSettings::leaves),
+                      {1, 64}, "exact: slices of the global batch that are summed in a fixed tree");
   setting.allowed = "1, 2, 4, 8, 16, 32, 64, or auto (at least 32 rows a leaf)";
   setting.set = [](Settings& s, const std::string& text) {
     s.train.leaves = text == "auto" ? 0 : leaves_from_text(text);
@@ -187,8 +194,8 @@ void add_data(std::vector<Setting>& table) {
   const auto in = [](auto member) { return at(&Settings::data, member); };
   table.push_back(choice("data.source", in(&D::source), {"mnist", "idx"},
                          "mnist: the copy inside the program; idx: files in data.dir"));
-  table.push_back(folder("data.dir", in(&D::dir),
-                         "idx: folder with MNIST's four file names, also as .gz"));
+  table.push_back(
+      folder("data.dir", in(&D::dir), "idx: folder with MNIST's four file names, also as .gz"));
   table.push_back(integer("data.validation", in(&D::validation), {0, 4294967295},
                           "the last N training examples become the validation split; 0: none"));
   table.push_back(choice("data.binarise", in(&D::binarise),
@@ -213,8 +220,7 @@ void add_model(std::vector<Setting>& table) {
                          "activation of the hidden layers"));
   table.push_back(choice("model.initialisation", in(&M::initialisation),
                          {"glorot", "pytorch", "truncated_normal"}, "how weights start"));
-  table.push_back(number("model.initial_std", in(&M::initial_std),
-                         {0, 100, /*low_excluded=*/true},
+  table.push_back(number("model.initial_std", in(&M::initial_std), {0, 100, /*low_excluded=*/true},
                          "truncated_normal: standard deviation of the first weights"));
 }
 
@@ -243,8 +249,8 @@ void add_optimizer(std::vector<Setting>& table) {
   const Range decay{0, 1, /*low_excluded=*/false, /*high_excluded=*/true};
   table.push_back(choice("optimizer.kind", in(&O::kind), {"adam", "rmsprop"},
                          "adam as in PyTorch; rmsprop as in Keras 2 (epsilon outside the root)"));
-  table.push_back(number("optimizer.lr", in(&O::lr), {0, 1000, /*low_excluded=*/true},
-                         "learning rate"));
+  table.push_back(
+      number("optimizer.lr", in(&O::lr), {0, 1000, /*low_excluded=*/true}, "learning rate"));
   table.push_back(number("optimizer.beta1", in(&O::beta1), decay, "adam: decay of the mean"));
   table.push_back(number("optimizer.beta2", in(&O::beta2), decay, "adam: decay of the square"));
   table.push_back(number("optimizer.rho", in(&O::rho), decay, "rmsprop: decay of the square"));
@@ -259,8 +265,8 @@ void add_train(std::vector<Setting>& table) {
   table.push_back(integer("train.epochs", in(&T::epochs), {1, 1e6}, "passes over the train split"));
   table.push_back(integer("train.batch_size", in(&T::batch_size), {1, 1e9},
                           "examples a step, over all ranks together"));
-  table.push_back(yes_or_no("train.shuffle", in(&T::shuffle),
-                            "a new order of the examples in every epoch"));
+  table.push_back(
+      yes_or_no("train.shuffle", in(&T::shuffle), "a new order of the examples in every epoch"));
   table.push_back(integer("train.seed", in(&T::seed), {0, 9223372036854775807.0},
                           "what every random number of the run follows from"));
   table.back().allowed = "0 to 9223372036854775807";
@@ -280,9 +286,8 @@ std::vector<Setting> make_table() {
   add_objective(table);
   add_optimizer(table);
   add_train(table);
-  table.push_back(integer("log.every_steps",
-                          at(&Settings::log, &trainer::LogSettings::every_steps), {1, 1e9},
-                          "steps between two refreshes of the progress line"));
+  table.push_back(integer("log.every_steps", at(&Settings::log, &trainer::LogSettings::every_steps),
+                          {1, 1e9}, "steps between two refreshes of the progress line"));
   return table;
 }
 

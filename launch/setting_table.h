@@ -1,5 +1,6 @@
-// The one table of settings: key, help, type, allowed values, and how text gets into and out of trainer::Settings.
-// To add a setting: a member in trainer/settings.h and a line in setting_table.cpp.
+// The one table of settings: key, help, type, allowed values, and how text gets into and out of
+// trainer::Settings. To add a setting: a member in trainer/settings.h and a line in
+// setting_table.cpp.
 #pragma once
 
 #include <functional>
@@ -11,7 +12,8 @@
 
 namespace elbow::launch {
 
-// Why a text is no value for a setting: "is not an integer". `config` adds key, value, origin and allowed values.
+// Why a text is no value for a setting: "is not an integer". `config` adds key, value, origin and
+// allowed values.
 class BadValue : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -23,7 +25,8 @@ struct Setting {
   std::string allowed;  // "1 to 64, or auto"
   std::string help;     // one line
   std::function<void(trainer::Settings&, const std::string& text)> set;  // throws BadValue
-  std::function<std::string(const trainer::Settings&)> print;  // set() reads it back; "" where unset
+  std::function<std::string(const trainer::Settings&)>
+      print;  // set() reads it back; "" where unset
 
   std::string section() const { return key.substr(0, key.find('.')); }
   std::string member() const { return key.substr(key.find('.') + 1); }

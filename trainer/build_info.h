@@ -6,8 +6,9 @@
 namespace elbow::trainer {
 
 struct BuildInfo {
-  std::string elbow;         // version
-  std::string git_revision;  // with "-dirty" where files differed from it; "unknown" outside a git checkout
+  std::string elbow;  // version
+  std::string
+      git_revision;  // with "-dirty" where files differed from it; "unknown" outside a git checkout
   std::string compiler;
   std::string libtorch;
 };

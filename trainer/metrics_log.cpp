@@ -22,7 +22,8 @@ namespace {
 std::string metrics_line(const SplitMetrics& metrics) { return metrics_json(metrics).dump(); }
 
 MetricsLog::MetricsLog(const std::filesystem::path& file)
-    : file_(file), descriptor_(open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
+    : file_(file),
+      descriptor_(open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
   if (descriptor_ < 0) fail(file_, std::strerror(errno));
 }
 

@@ -1,5 +1,5 @@
-// metrics.jsonl: one JSON object a line, appended as the run goes. A line is one write, so that a reader, and a crash, see
-// whole lines.
+// metrics.jsonl: one JSON object a line, appended as the run goes. A line is one write, so that a
+// reader, and a crash, see whole lines.
 #pragma once
 
 #include <filesystem>
@@ -9,12 +9,14 @@
 
 namespace elbow::trainer {
 
-// One line without its newline. JSON has no NaN: a number that is not finite is null, and `nonfinite` lists its name.
+// One line without its newline. JSON has no NaN: a number that is not finite is null, and
+// `nonfinite` lists its name.
 std::string metrics_line(const SplitMetrics& metrics);
 
 class MetricsLog {
  public:
-  explicit MetricsLog(const std::filesystem::path& file);  // appends; throws std::runtime_error naming file and reason
+  explicit MetricsLog(const std::filesystem::path&
+                          file);  // appends; throws std::runtime_error naming file and reason
   ~MetricsLog();
   MetricsLog(const MetricsLog&) = delete;
   MetricsLog& operator=(const MetricsLog&) = delete;

@@ -16,13 +16,15 @@ RunDirectory RunDirectory::create(const std::filesystem::path& path) {
                                    path.string(), error.message()));
   }
   if (run.holds_run()) {
-    throw SettingError(fmt::format(
-        "{} holds a run already and --resume is never: choose another folder with --out, or remove this one",
-        path.string()));
+    throw SettingError(
+        fmt::format("{} holds a run already and --resume is never: choose another folder with "
+                    "--out, or remove this one",
+                    path.string()));
   }
   if (access(path.c_str(), W_OK | X_OK) != 0) {
-    throw SettingError(fmt::format("the run folder {} cannot be written: {}; choose another with --out",
-                                   path.string(), std::generic_category().message(errno)));
+    throw SettingError(
+        fmt::format("the run folder {} cannot be written: {}; choose another with --out",
+                    path.string(), std::generic_category().message(errno)));
   }
   return run;
 }

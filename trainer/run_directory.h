@@ -10,7 +10,8 @@ class RunDirectory {
  public:
   explicit RunDirectory(std::filesystem::path path) : path_(std::move(path)) {}
 
-  // Makes the folder, and those above it. Throws SettingError where it holds a run already or cannot be written.
+  // Makes the folder, and those above it. Throws SettingError where it holds a run already or
+  // cannot be written.
   static RunDirectory create(const std::filesystem::path& path);
 
   bool holds_run() const;  // any of the files below is there

@@ -5,9 +5,9 @@
 
 #include <chrono>
 
-#include "trainer/atomic_file.h"
 #include "trainer/build_info.h"
 #include "trainer/metrics_json.h"
+#include "trainer/text_file.h"
 
 namespace elbow::trainer {
 namespace {
@@ -16,17 +16,21 @@ using Json = nlohmann::ordered_json;
 
 const char* text_of(RunStatus status) {
   switch (status) {
-    case RunStatus::kComplete: return "complete";
-    case RunStatus::kInterrupted: return "interrupted";
-    case RunStatus::kFailed: break;
+    case RunStatus::kComplete:
+      return "complete";
+    case RunStatus::kInterrupted:
+      return "interrupted";
+    case RunStatus::kFailed:
+      break;
   }
   return "failed";
 }
 
 // Arguments and paths may be any bytes; what is not UTF-8 is replaced rather than refused.
 void write_json(const std::filesystem::path& file, const Json& json) {
-  write_file_atomically(
-      file, json.dump(/*indent=*/2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");
+  replace_text_file(
+      file,
+      json.dump(/*indent=*/2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace

@@ -25,6 +25,4 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-std::string text_of(const std::filesystem::path& file);  // "" where there is none
-
 }  // namespace elbow::tests

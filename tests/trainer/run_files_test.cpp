@@ -2,43 +2,44 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/temporary_directory.h"
-#include "trainer/atomic_file.h"
 #include "trainer/error.h"
 #include "trainer/metrics_log.h"
 #include "trainer/run_directory.h"
+#include "trainer/text_file.h"
 
 namespace elbow::trainer {
 namespace {
 
 using nlohmann::json;
-using tests::TemporaryDirectory;
-using tests::text_of;
 using testing::HasSubstr;
+using tests::TemporaryDirectory;
+
+std::string text_of(const std::filesystem::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
 
 SplitMetrics some_metrics() {
-  return {.split = "test", .epoch = 2, .step = 938, .examples = 10000, .loss = 0.2, .elbo_nats = -154.2};
+  return {.split = "test",
+          .epoch = 2,
+          .step = 938,
+          .examples = 10000,
+          .loss = 0.2,
+          .elbo_nats = -154.2};
 }
 
-TEST(AtomicFile, ReplacesTheWholeFileAndLeavesNothingBeside) {
+TEST(TextFile, ReplacesTheWholeFileAndLeavesNothingBeside) {
   TemporaryDirectory folder;
   const auto file = folder.write("a.json", "old, and longer than the new text");
-  write_file_atomically(file, "new");
+  replace_text_file(file, "new");
   EXPECT_EQ(text_of(file), "new");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
-}
-
-TEST(AtomicFile, NamesTheFileThatCannotBeWritten) {
-  TemporaryDirectory folder;
-  try {
-    write_file_atomically(folder.path() / "missing" / "a.json", "text");
-    FAIL() << "no error";
-  } catch (const std::runtime_error& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr("missing/a.json"), HasSubstr("No such file")));
-  }
 }
 
 TEST(RunDirectory, IsCreatedWithItsParents) {
@@ -52,13 +53,13 @@ TEST(RunDirectory, IsCreatedWithItsParents) {
 TEST(RunDirectory, RefusesAFolderThatHoldsARun) {
   TemporaryDirectory folder;
   const auto run = RunDirectory::create(folder.path());
-  write_file_atomically(run.config(), "");
+  replace_text_file(run.config(), "");
   try {
     RunDirectory::create(folder.path());
     FAIL() << "no error";
   } catch (const SettingError& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr(folder.path().string()), HasSubstr("--resume"),
-                                             HasSubstr("--out")));
+    EXPECT_THAT(error.what(), testing::AllOf(HasSubstr(folder.path().string()),
+                                             HasSubstr("--resume"), HasSubstr("--out")));
   }
 }
 
@@ -106,8 +107,7 @@ TEST(Manifest, HoldsTheCircumstancesOfTheRun) {
   EXPECT_EQ(object["arguments"][1], "train");
   EXPECT_EQ(object["ranks"][1]["host"], "host-b");
   EXPECT_EQ(object["data_files"][0]["known_as"], "MNIST");
-  EXPECT_THAT(object["started"].get<std::string>(),
-              testing::MatchesRegex("....-..-..T..:..:..Z"));
+  EXPECT_THAT(object["started"].get<std::string>(), testing::MatchesRegex("....-..-..T..:..:..Z"));
   for (const char* name : {"elbow", "git_revision", "libtorch", "compiler"})
     EXPECT_NE(object["versions"][name], "") << name;
 }

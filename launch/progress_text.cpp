@@ -1,0 +1,76 @@
+#include "launch/progress_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace elbow::launch {
+namespace {
+
+int64_t steps_of_run(const trainer::StepProgress& p) { return p.epochs * p.steps_per_epoch; }
+
+int64_t step_in_run(const trainer::StepProgress& p) {
+  return (p.epoch - 1) * p.steps_per_epoch + p.step_in_epoch;
+}
+
+double share_done(const trainer::StepProgress& p) {
+  if (steps_of_run(p) <= 0) return 0;
+  const double share = static_cast<double>(step_in_run(p)) / static_cast<double>(steps_of_run(p));
+  return std::clamp(share, 0.0, 1.0);
+}
+
+std::string split_text(const trainer::SplitMetrics& m) {
+  return fmt::format("{} loss {:.4f} recon {:.2f} kl {:.2f}", m.split, m.loss, m.recon_nats,
+                     m.kl_nats);
+}
+
+}  // namespace
+
+std::string epoch_line(const trainer::SplitMetrics& train, const trainer::SplitMetrics& held_out,
+                       int64_t epochs) {
+  const auto digits = static_cast<int>(std::to_string(epochs).size());
+  return fmt::format(
+      "epoch {:>{}}/{}  {} | {} | mu {:.3f} sd {:.3f} sigma {:.3f} sd {:.3f} | {:.1f} s {:.0f} "
+      "examples/s",
+      train.epoch, digits, epochs, split_text(train), split_text(held_out), held_out.mu_mean,
+      held_out.mu_std, held_out.sigma_mean, held_out.sigma_std, train.seconds + held_out.seconds,
+      train.examples_per_s);
+}
+
+std::string bar_line(const trainer::StepProgress& progress, int columns) {
+  constexpr int kWidest = 30;
+  constexpr int kNarrowest = 5;
+  const double share = share_done(progress);
+  const std::string before = fmt::format("epoch {}/{} {:3.0f}% ", progress.epoch, progress.epochs,
+                                         std::floor(100 * share));
+  const std::string after =
+      fmt::format("ETA {}  {:.0f} examples/s  loss {:.4f}", duration_text(seconds_left(progress)),
+                  progress.examples_per_s, progress.loss);
+  const int room = columns - static_cast<int>(before.size() + after.size()) - 3;  // "[", "] "
+  std::string bar;
+  if (room >= kNarrowest) {
+    const int width = std::min(room, kWidest);
+    const int full = static_cast<int>(std::floor(share * width));
+    bar = fmt::format("[{:#>{}}{:->{}}] ", "", full, "", width - full);
+  }
+  return (before + bar + after).substr(0, static_cast<size_t>(std::max(columns, 0)));
+}
+
+double seconds_left(const trainer::StepProgress& progress) {
+  if (progress.steps_done <= 0) return 0;
+  const auto left = static_cast<double>(steps_of_run(progress) - step_in_run(progress));
+  return std::max(0.0, left * progress.seconds / static_cast<double>(progress.steps_done));
+}
+
+std::string duration_text(double seconds) {
+  constexpr double kLongest = 3600.0 * 9999;
+  if (!(seconds >= 0)) return "?";
+  const auto whole = static_cast<int64_t>(std::llround(std::min(seconds, kLongest)));
+  const int64_t hours = whole / 3600;
+  const int64_t minutes = whole / 60 % 60;
+  if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);
+  return fmt::format("{}:{:02}", minutes, whole % 60);
+}
+
+}  // namespace elbow::launch

@@ -1,0 +1,26 @@
+// The words of progress reports: numbers in, one line out. Pure.
+#pragma once
+
+#include <string>
+
+#include "trainer/observer.h"
+
+namespace elbow::launch {
+
+// One line: "epoch  3/10  train loss 0.2231 recon 167.50 kl 5.13 | test loss 0.2263 recon 170.21
+// kl 5.20 | mu -0.010 sd 1.310 sigma 0.112 sd 0.051 | 2.1 s 28571 examples/s". mu and sigma are
+// those of the held-out split, the seconds those of both splits, the speed that of training.
+std::string epoch_line(const trainer::SplitMetrics& train, const trainer::SplitMetrics& held_out,
+                       int64_t epochs);
+
+// "epoch 3/10  45% [#########-----------] ETA 1:05  28571 examples/s  loss 0.2231", at most
+// `columns` wide (ASCII, so columns are characters): the bar shrinks first, then the end of the
+// line is cut. Percent and ETA are of the whole run.
+std::string bar_line(const trainer::StepProgress& progress, int columns);
+
+// Seconds that remain at the pace so far; 0 where nothing is known yet.
+double seconds_left(const trainer::StepProgress& progress);
+
+std::string duration_text(double seconds);  // "0:07", "12:00", "3:04:05"
+
+}  // namespace elbow::launch

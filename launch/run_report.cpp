@@ -1,0 +1,118 @@
+#include "launch/run_report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "launch/progress_text.h"
+
+namespace elbow::launch {
+namespace {
+
+using trainer::Settings;
+
+std::string line(const char* subject, const std::string& text) {
+  return fmt::format("{:<11}{}\n", subject, text);
+}
+
+std::string data_text(const Settings& s, const RunDescription& run) {
+  std::vector<std::string> splits;
+  for (const auto& [name, examples] : run.splits)
+    splits.push_back(fmt::format("{} {}", name, examples));
+  const std::string pixels = s.data.binarise == "threshold"
+                                 ? fmt::format("1 where byte >= {}", s.data.threshold)
+                             : s.data.binarise == "none" ? std::string("grey")
+                                                         : "binarised " + s.data.binarise;
+  return fmt::format("{}: {} examples of {} values, {}",
+                     s.data.source == "idx" ? s.data.dir : s.data.source, fmt::join(splits, ", "),
+                     run.observed, pixels);
+}
+
+std::string model_text(const Settings& s, const RunDescription& run) {
+  return fmt::format("{} {}-{}-({})-{}-{}, {}, {} parameters, {} initialisation", s.model.kind,
+                     run.observed, fmt::join(s.model.encoder, "-"), s.model.latent,
+                     fmt::join(s.model.decoder, "-"), run.observed, s.model.activation,
+                     run.parameters, s.model.initialisation);
+}
+
+// Both weights, whichever was given.
+std::string objective_text(const Settings& s, const RunDescription& run) {
+  const double beta = trainer::effective_beta(s.objective, run.observed);
+  std::string text =
+      fmt::format("beta {:.6g} = kl_wt {:.6g} * {}, loss as {}", beta,
+                  beta / static_cast<double>(run.observed), run.observed, s.objective.reduction);
+  if (s.objective.anneal != "none")
+    text +=
+        fmt::format(", {} annealing over {:g} steps", s.objective.anneal, s.objective.anneal_steps);
+  if (s.objective.l2 > 0) text += fmt::format(", l2 {:g}", s.objective.l2);
+  return text;
+}
+
+std::string training_text(const Settings& s, const RunDescription& run) {
+  std::string text = fmt::format("{} epochs, batch {}, {}, seed {}, {}", s.train.epochs,
+                                 s.train.batch_size, s.train.shuffle ? "shuffled" : "not shuffled",
+                                 s.train.seed, s.train.reproducible);
+  if (s.train.reproducible == "exact") text += fmt::format(" with {} leaves", run.leaves);
+  return text;
+}
+
+// "2 (mpi) on node-a: cpu, node-b: cpu, 4 threads each"; a long world is cut.
+std::string ranks_text(const RunDescription& run) {
+  constexpr size_t kMostShown = 8;
+  std::vector<std::string> places;
+  for (const trainer::RankPlace& rank : run.ranks) {
+    if (places.size() == kMostShown) {
+      places.push_back(fmt::format("and {} more", run.ranks.size() - kMostShown));
+      break;
+    }
+    places.push_back(rank.host + ": " + rank.device);
+  }
+  return fmt::format("{} ({}) on {}, {} thread{} each", run.ranks.size(), run.backend,
+                     fmt::join(places, ", "), run.threads_per_rank,
+                     run.threads_per_rank == 1 ? "" : "s");
+}
+
+std::string metrics_text(const trainer::SplitMetrics& m) {
+  return fmt::format("loss {:.4f}, elbo {:.2f} nats (recon {:.2f}, kl {:.2f}), {} examples", m.loss,
+                     m.elbo_nats, m.recon_nats, m.kl_nats, m.examples);
+}
+
+std::string end_text(const trainer::RunResult& result) {
+  const std::string reached = fmt::format("{} epochs, {} steps, {}", result.epochs_done,
+                                          result.steps_done, duration_text(result.seconds));
+  switch (result.status) {
+    case trainer::RunStatus::kComplete:
+      return "complete: " + reached;
+    case trainer::RunStatus::kInterrupted:
+      return "interrupted after " + reached;
+    case trainer::RunStatus::kFailed:
+      break;
+  }
+  return "failed after " + reached + ": " + result.error;
+}
+
+}  // namespace
+
+std::string settings_report(const Settings& s, const RunDescription& run) {
+  return line("run", run.folder.string()) + line("data", data_text(s, run)) +
+         line("model", model_text(s, run)) + line("objective", objective_text(s, run)) +
+         line("optimizer", fmt::format("{}, lr {:g}", s.optimizer.kind, s.optimizer.lr)) +
+         line("training", training_text(s, run)) + line("ranks", ranks_text(run));
+}
+
+std::string summary_report(const trainer::RunResult& result, const std::filesystem::path& folder) {
+  std::string text = line("end", end_text(result));
+  for (const trainer::SplitMetrics& metrics : result.final_metrics)
+    text += line(metrics.split.c_str(), metrics_text(metrics));
+  if (result.best)
+    text += line("best", fmt::format("{} elbo {:.2f} nats in epoch {}", result.best->split,
+                                     result.best->elbo_nats, result.best->epoch));
+  text += line("speed", fmt::format("{:.0f} examples/s", result.examples_per_s));
+  text += line("files",
+               fmt::format("{}: config.cfg, manifest.json, metrics.jsonl, result.json{}",
+                           folder.string(), result.weights.empty() ? "" : ", " + result.weights));
+  text += line("next", fmt::format("launch/elbow train {} objective.kl_wt=1e-2",
+                                   (folder / "config.cfg").string()));
+  return text;
+}
+
+}  // namespace elbow::launch

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# The real program on inputs that cannot be: each must end at once with its exit code and one sentence on standard error that
+# says what is wrong, where, and what to do. Prints the table.    bad_input_test.sh PROGRAM LAUNCHER
+set -uo pipefail
+program=$1
+launcher=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+count=0
+failures=0
+
+# refused CODE "WORD|WORD..." ARGUMENT...   runs the program; every WORD must be in the sentence, whatever its case.
+refused() {
+  local code=$1 words=$2 complaints="" got
+  shift 2
+  count=$((count + 1))
+  timeout 60 "${start:-$program}" "$@" >stdout 2>stderr </dev/null
+  got=$?
+  [[ $got == "$code" ]] || complaints+=" [wanted exit code $code]"
+  [[ $(wc -l <stderr) == 1 && $(head -c 7 stderr) == "elbow: " ]] || complaints+=" [not one sentence]"
+  local rest=$words
+  while [[ -n $rest ]]; do
+    grep -qiF -- "${rest%%|*}" stderr || complaints+=" [no '${rest%%|*}']"
+    [[ $rest == *"|"* ]] && rest=${rest#*|} || rest=
+  done
+  printf '%3d  exit %-3s %s\n          %s\n' "$count" "$got" "$(shown "$@")" "$(head -c 400 stderr)"
+  if [[ -n $complaints ]]; then
+    printf '          FAILED:%s\n' "$complaints"
+    failures=$((failures + 1))
+  fi
+}
+shown() {
+  local text="elbow $*"
+  echo "${text//"$folder"\//}"
+}
+train() { refused "$1" "$2" train --out run "${@:3}"; }
+
+# --- Command line --------------------------------------------------------------------------------------------------------
+refused 2 "which command|--help"
+refused 2 "unknown command 'trian'|did you mean train" trian
+refused 2 "unknown command 'sweep'|train, config" sweep a.cfg
+refused 2 "unknown flag --verbose|--help" --verbose
+refused 2 "unknown flag --prgress|did you mean --progress" train --prgress bar
+refused 2 "unknown flag -x" train -x
+refused 2 "--out|RUN" train --out
+refused 2 "--out|empty" train --out ""
+refused 2 "--progress|'fancy'|auto, bar, plain, none" train --progress fancy
+refused 2 "--resume|'auto'|never" train --resume auto
+refused 2 "'b.cfg'|key=value" config /dev/null b.cfg
+mkdir -p old && echo "[train]" >old/config.cfg
+refused 2 "old|holds a run|--resume|--out" train --out old
+: >file
+refused 2 "file/run|--out" train --out file/run
+start=$launcher refused 2 "-n|ranks|'zero'" -n zero train
+
+# --- Configuration -------------------------------------------------------------------------------------------------------
+train 2 "unknown key objective.klwt|command line|did you mean objective.kl_wt|--keys" objective.klwt=1
+train 2 "unknown key kl_wt|did you mean objective.kl_wt" kl_wt=1
+train 2 "train.epochs = three|command line|not an integer|1 to" train.epochs=three
+train 2 "train.epochs = 0|out of range|1 to" train.epochs=0
+train 2 "train.batch_size = 1.5|not an integer" train.batch_size=1.5
+train 2 "train.batch_size = 99999999999999999999|not an integer" train.batch_size=99999999999999999999
+train 2 "optimizer.lr = nan|not a finite number" optimizer.lr=nan
+train 2 "optimizer.lr = 1e-3x|not a finite number" optimizer.lr=1e-3x
+train 2 "optimizer.rho = 1|out of range|below 1" optimizer.rho=1
+train 2 "objective.beta = 1|objective.kl_wt = 1|exclude each other" objective.beta=1 objective.kl_wt=1
+train 2 "objective.kl_wt = 1/0|not a finite number" objective.kl_wt=1/0
+train 2 "data.threshold = 256|0 to 255" data.threshold=256
+train 2 "model.encoder = 500,|'' that is not an integer" model.encoder=500,
+train 2 "model.activation = rleu|did you mean relu|tanh, relu" model.activation=rleu
+train 2 "train.shuffle = maybe|true or false" train.shuffle=maybe
+train 2 "train.seed is given twice|'1'|'2'" train.seed=1 train.seed=2
+train 2 "train.leaves = 12|power of two" train.leaves=12
+train 2 "train.leaves = 64|train.batch_size = 32" train.leaves=64 train.batch_size=32
+train 2 "objective.anneal_steps = 9|objective.anneal=linear" objective.anneal_steps=9
+train 2 "data.source = idx|needs data.dir" data.source=idx
+train 2 "data.dir|data.source=idx" data.dir=here
+train 2 "there is no configuration file|none.cfg" none.cfg
+train 2 "is a folder" old
+printf '[train]\nepochs = 3\nepochs = 4\n' >twice.cfg
+train 2 "train.epochs is given twice|twice.cfg:2|twice.cfg:3" twice.cfg
+printf '\n[trian]\nepochs = 3\n' >section.cfg
+train 2 "unknown section [trian]|section.cfg:2|did you mean train" section.cfg
+printf '[train]\nepochs 3\n' >equals.cfg
+train 2 "'epochs 3'|equals.cfg:2|key = value" equals.cfg
+printf '[train]\nepochs = x\n' >type.cfg
+train 2 "train.epochs = x|type.cfg:2|not an integer" type.cfg
+printf '[train]\nepochs\0 = x\n' >binary.cfg
+train 2 "binary.cfg|not a text file" binary.cfg
+ELBOW_CFG_TRAIN__EPOCH=3 train 2 "train.epoch|environment variable ELBOW_CFG_TRAIN__EPOCH|did you mean train.epochs"
+ELBOW_CFG_TRAIN__EPOCHS=-3 train 2 "train.epochs = -3|environment variable ELBOW_CFG_TRAIN__EPOCHS|out of range"
+train 2 "data.validation = 60000|59999" data.validation=60000
+
+# --- Data ----------------------------------------------------------------------------------------------------------------
+# A good set of two 1x2 images and their labels, spoilt in one file at a time.
+good_set() {
+  rm -rf set && mkdir set
+  for part in train t10k; do
+    printf '\0\0\10\3\0\0\0\2\0\0\0\1\0\0\0\2\1\2\3\4' >"set/$part-images-idx3-ubyte"
+    printf '\0\0\10\1\0\0\0\2\7\11' >"set/$part-labels-idx1-ubyte"
+  done
+}
+spoilt() {  # CODE WORDS: with the files of set/ as they are now
+  train "$1" "$2" data.source=idx data.dir=set
+}
+images=set/train-images-idx3-ubyte
+labels=set/train-labels-idx1-ubyte
+
+train 3 "nowhere/|No such file" data.source=idx data.dir=nowhere
+good_set && rm "$labels"
+spoilt 3 "train-labels-idx1-ubyte|No such file"
+good_set && rm "$images" && mkdir "$images"
+spoilt 3 "train-images-idx3-ubyte|is a folder"
+good_set && : >"$images"
+spoilt 3 "train-images-idx3-ubyte|byte 0|empty"
+good_set && truncate -s 18 "$images"
+spoilt 3 "train-images-idx3-ubyte|byte"
+good_set && truncate -s 10 "$images"
+spoilt 3 "train-images-idx3-ubyte|byte 10|header"
+good_set && printf '\1' >>"$images"
+spoilt 3 "train-images-idx3-ubyte|byte 20|follow"
+good_set && printf 'GIF8' | dd of="$images" conv=notrunc status=none
+spoilt 3 "train-images-idx3-ubyte|byte 0|47 49"
+good_set && printf '\15' | dd of="$images" bs=1 seek=2 conv=notrunc status=none
+spoilt 3 "train-images-idx3-ubyte|byte 2|0x0d"
+good_set && printf '\377\377\377\377\377\377\377\377\377\377\377\377' | dd of="$images" bs=1 seek=4 conv=notrunc status=none
+spoilt 3 "train-images-idx3-ubyte|byte 4|2^63"
+good_set && printf '\0\0\0\0' | dd of="$images" bs=1 seek=4 conv=notrunc status=none
+spoilt 3 "train-images-idx3-ubyte|zero examples"
+good_set && printf '\0\0\10\1\0\0\0\3\7\11\1' >"$labels"
+spoilt 3 "train-labels-idx1-ubyte|3 labels|2 images"
+good_set && printf '\0\0\10\3\0\0\0\2\0\0\0\2\0\0\0\1\1\2\3\4' >set/t10k-images-idx3-ubyte
+spoilt 3 "t10k-images-idx3-ubyte|another size"
+good_set && gzip "$images" && truncate -s -6 "$images.gz"
+spoilt 3 "train-images-idx3-ubyte.gz|byte|gzip"
+good_set && gzip -n "$images" && printf "\377\377\377\377" | dd of="$images.gz" bs=1 seek=12 conv=notrunc status=none
+spoilt 3 "train-images-idx3-ubyte.gz|byte|gzip"
+good_set && rm "$images" && mkfifo "$images"
+spoilt 3 "train-images-idx3-ubyte|not a regular file"
+
+if [[ -e run ]]; then
+  echo "FAILED: a refused run left a folder behind"
+  failures=$((failures + 1))
+fi
+echo "$count inputs, $failures failed"
+((failures == 0))

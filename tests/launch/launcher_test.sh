@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# launch/elbow's contract, tried with a stand-in for the program: which code it returns, what it does with signals, and that
+# it starts ranks from any folder.    launcher_test.sh PROGRAM LAUNCHER
+set -uo pipefail
+program=$1
+launcher=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failures=0
+
+# The stand-in: its first word says what it does.
+cat >"$folder/elbow" <<'PROGRAM'
+#!/usr/bin/env bash
+run=$2
+announce() { mkdir -p "$run" && echo "$PWD/$run/result.json" >"$ELBOW_RESULT_FILE"; }
+finish() { printf '{\n  "status": "%s",\n  "exit_code": %s,\n  "error": null\n}\n' "$1" "$2" >"$run/result.json"; }
+case $1 in
+  no-run) exit "$2" ;;
+  ends) announce && finish "$3" "$4" && exit "$5" ;;
+  loses-result) announce && exit "$3" ;;
+  rank) echo "rank ${OMPI_COMM_WORLD_RANK:-none}" ;;
+  waits)
+    announce
+    trap 'finish interrupted 75; exit 0' USR2
+    : >"$run/ready"
+    while true; do read -r -t 1 <> <(:); done
+    ;;
+esac
+PROGRAM
+chmod +x "$folder/elbow"
+cp "$(dirname "$program")/launch.env" "$folder/launch.env"
+export ELBOW_PROGRAM=$folder/elbow
+export TMPDIR=$folder/temporary
+mkdir "$TMPDIR"
+cd "$folder" || exit 1
+
+expect() {
+  local what=$1 wanted=$2 got=$3
+  if [[ $got == "$wanted" ]]; then
+    echo "ok      $what"
+  else
+    echo "FAILED  $what: wanted '$wanted', got '$got'"
+    failures=$((failures + 1))
+  fi
+}
+code_of() {
+  "$launcher" "$@" >"$folder/stdout" 2>"$folder/stderr"
+  echo $?
+}
+
+expect "a verb without a run keeps its code" 2 "$(code_of no-run 2)"
+expect "a complete run is 0" 0 "$(code_of ends a complete 0 0)"
+expect "a complete run is 0 even if mpirun complained afterwards" 0 "$(code_of ends b complete 0 9)"
+expect "an interrupted run is 75 even if the program returned 0" 75 "$(code_of ends c interrupted 75 0)"
+expect "a preempted run is 75" 75 "$(code_of ends d preempted 75 0)"
+expect "a failed run has the code that it wrote" 3 "$(code_of ends e failed 3 0)"
+expect "a run without a result is not done, although the program returned 0" 1 "$(code_of loses-result f 0)"
+expect "and the sentence names the file" 1 "$(grep -c "$folder/f/result.json" "$folder/stderr")"
+expect "a usage error after the folder was made stays 2" 2 "$(code_of loses-result g 2)"
+expect "a program killed by a signal is 1" "1 1" "$(code_of loses-result h 137) $(code_of no-run 139)"
+
+for words in "-n" "-n 0" "-n x" "-n -1"; do
+  # shellcheck disable=SC2086
+  expect "'$words' is a usage error" 2 "$(code_of $words rank)"
+done
+expect "a missing program is one sentence" "1 1" \
+  "$(ELBOW_PROGRAM=/nowhere/elbow code_of rank) $(grep -c '^elbow: ' "$folder/stderr")"
+
+expect "-n 3 starts three ranks, more than this machine may have cores" 0 "$(code_of -n 3 rank)"
+expect "and each is a rank" "rank 0 rank 1 rank 2" "$(sort "$folder/stdout" | xargs)"
+mkdir "$folder/elsewhere" && ln -s "$launcher" "$folder/elsewhere/link"
+expect "a link from another folder works" "rank none" "$(cd elsewhere && ./link rank)"
+
+interrupted_code() {
+  local run=$1 signal=$2
+  shift 2
+  "$launcher" "$@" waits "$run" &
+  local launched=$!
+  for _ in $(seq 600); do
+    [[ -e $run/ready ]] && break
+    sleep 0.1
+  done
+  kill "-$signal" "$launched"
+  wait "$launched"
+  echo $?
+}
+expect "TERM interrupts the program, resumable" 75 "$(interrupted_code i TERM)"
+expect "HUP too" 75 "$(interrupted_code j HUP)"
+expect "TERM interrupts ranks under mpirun, resumable" 75 "$(interrupted_code k TERM -n 2)"
+
+expect "no temporary file stays" 0 "$(find "$TMPDIR" -name 'elbow-result.*' | wc -l)"
+echo "$failures failed"
+((failures == 0))
