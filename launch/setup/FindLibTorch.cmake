@@ -42,7 +42,7 @@ target_compile_options(LibTorch::cpu INTERFACE
 target_link_options(LibTorch::cpu INTERFACE ${_rpath_link})
 target_link_libraries(LibTorch::cpu INTERFACE LibTorch::torch_cpu LibTorch::c10)
 
-file(GLOB _cuda_include "${_nvidia}/cu*/include/cuda_runtime_api.h")
+file(GLOB _cuda_include "${_nvidia}/cu*/include/crt")
 file(GLOB _cudart "${_nvidia}/cu*/lib/libcudart.so.*")
 file(GLOB _nvrtc "${_nvidia}/cu*/lib/libnvrtc.so.*")
 file(GLOB _nccl "${_nvidia}/nccl/lib/libnccl.so.*")
