@@ -1,0 +1,201 @@
+#include "launch/command_line.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "launch/config_level.h"
+#include "launch/nearest_name.h"
+#include "trainer/build_info.h"
+
+namespace elbow::launch {
+namespace {
+
+constexpr const char* kMainFooter = R"(
+Examples:
+  elbow train                                          train the built-in kl_vae.cfg on MNIST
+  elbow train configs/pytorch_examples.cfg --out runs/first
+  elbow train configs/kl_vae.cfg objective.kl_wt=1e-2 train.epochs=100
+  launch/elbow -n 4 train train.reproducible=exact     four ranks under MPI
+  elbow config configs/kl_vae.cfg train.epochs=3       what would hold, and where each value comes from
+  elbow config --keys                                  every key with its range and default
+
+Settings: command line (key=value) > environment (ELBOW_CFG_SECTION__KEY) > CONFIG file > default.
+
+Exit codes: 0 done, 2 usage or configuration, 3 data, 4 damaged checkpoint, 75 not finished but resumable,
+86 not finished and not resumable, 1 anything else.)";
+
+constexpr const char* kTrainFooter = R"(
+Examples:
+  elbow train train.epochs=1
+  elbow train configs/kl_vae.cfg objective.kl_wt=1/784 --out runs/true-elbo
+  elbow train my.cfg data.source=idx data.dir=/data/fashion --progress plain
+
+`elbow config --keys` lists the keys.)";
+
+constexpr const char* kConfigFooter = R"(
+Examples:
+  elbow config                                         the built-in kl_vae.cfg
+  elbow config configs/kl_vae.cfg train.epochs=3 > my.cfg
+
+What it prints is a CONFIG file again.)";
+
+constexpr const char* kWordsHelp =
+    "CONFIG, a .cfg file (without it: the built-in kl_vae.cfg), then settings such as train.epochs=3";
+
+struct Flags {
+  std::vector<std::string> words;
+  std::string out;
+  std::string resume = "never";
+  std::string progress = "auto";
+  bool keys = false;
+};
+
+void add_words(CLI::App& verb, Flags& flags) {
+  verb.add_option("words", flags.words, kWordsHelp)->type_name("[CONFIG] [key=value ...]");
+}
+
+// Everything that CLI11 knows of one invocation.
+struct Grammar {
+  CLI::App app{"elbow trains variational autoencoders on one process, many ranks or many GPUs.", "elbow"};
+  Flags flags;
+  CLI::App* train = nullptr;
+  CLI::App* config = nullptr;
+
+  Grammar() {
+    app.footer(kMainFooter);
+    app.get_formatter()->column_width(32);
+    app.set_version_flag("--version", trainer::version_text());
+    app.allow_extras();
+    train = app.add_subcommand("train", "Train one model and write a run folder");
+    train->footer(kTrainFooter);
+    train->allow_extras();
+    add_words(*train, flags);
+    train->add_option("--out", flags.out, "Run folder to create (default runs/NAME-DATE-TIME)")
+        ->type_name("RUN");
+    train->add_option("--resume", flags.resume, "What to do with a folder that holds a run: never continue it")
+        ->type_name("never");
+    train->add_option("--progress", flags.progress, "How to report")
+        ->type_name("auto|bar|plain|none");
+    config = app.add_subcommand("config", "Print the effective configuration and where each value came from");
+    config->footer(kConfigFooter);
+    config->allow_extras();
+    add_words(*config, flags);
+    config->add_flag("--keys", flags.keys, "List every key with help, type, default and range instead");
+  }
+};
+
+std::vector<std::string> names_of_flags(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+const std::vector<std::string>& verbs() {
+  static const std::vector<std::string> names = {"train", "config"};
+  return names;
+}
+
+[[noreturn]] void refuse_flag(const CLI::App& app, const std::string& word) {
+  const std::string flag = word.substr(0, word.find('='));
+  throw UsageError(fmt::format("unknown flag {}{}; `elbow {}--help` lists the flags", shown(flag),
+                               did_you_mean(flag, names_of_flags(app)),
+                               app.get_parent() == nullptr ? "" : app.get_name() + " "));
+}
+
+void refuse_extras(const CLI::App& app) {
+  const auto extras = app.remaining();
+  if (!extras.empty()) refuse_flag(app, extras.front());
+}
+
+[[noreturn]] void refuse_verb(const std::string& word) {
+  throw UsageError(fmt::format("unknown command '{}'{}; commands are {}", shown(word),
+                               did_you_mean(word, verbs()), fmt::join(verbs(), ", ")));
+}
+
+// The verb must come first, so that what follows is read by the verb's rules.
+void check_first_word(const Grammar& grammar, const std::vector<std::string>& arguments) {
+  if (arguments.empty())
+    throw UsageError("which command? `elbow train` trains a model, `elbow --help` explains");
+  const std::string& first = arguments.front();
+  if (first == "--help" || first == "-h" || first == "--version") return;
+  if (first.starts_with("-")) refuse_flag(grammar.app, first);
+  if (std::find(verbs().begin(), verbs().end(), first) == verbs().end()) refuse_verb(first);
+}
+
+const CLI::App& chosen(const Grammar& grammar) {
+  for (const CLI::App* verb : {grammar.train, grammar.config})
+    if (verb->parsed()) return *verb;
+  return grammar.app;
+}
+
+// The first word is the CONFIG file unless it is a key=value.
+std::optional<std::filesystem::path> take_config(std::vector<std::string>& words) {
+  if (words.empty() || words.front().find('=') != std::string::npos) return std::nullopt;
+  const std::filesystem::path file = words.front();
+  if (file.empty()) throw UsageError("CONFIG is an empty word; leave it out for the built-in kl_vae.cfg");
+  words.erase(words.begin());
+  return file;
+}
+
+template <class Value>
+Value one_of(const std::string& flag, const std::string& text,
+             const std::vector<std::pair<std::string, Value>>& choices) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : choices) {
+    if (name == text) return value;
+    names.push_back(name);
+  }
+  throw UsageError(fmt::format("{} = '{}' (command line) is not known{}; allowed: {}", flag,
+                               shown(text), did_you_mean(text, names), fmt::join(names, ", ")));
+}
+
+TrainCommand train_command(Flags flags, bool out_given) {
+  TrainCommand command;
+  command.config = take_config(flags.words);
+  command.words = std::move(flags.words);
+  if (out_given && flags.out.empty()) throw UsageError("--out needs the name of a folder, but is empty");
+  if (out_given) command.out = flags.out;
+  one_of<bool>("--resume", flags.resume, {{"never", true}});
+  command.progress = one_of<ProgressStyle>("--progress", flags.progress,
+                                           {{"auto", ProgressStyle::kAuto},
+                                            {"bar", ProgressStyle::kBar},
+                                            {"plain", ProgressStyle::kPlain},
+                                            {"none", ProgressStyle::kNone}});
+  return command;
+}
+
+ConfigCommand config_command(Flags flags) {
+  ConfigCommand command;
+  command.keys = flags.keys;
+  command.config = take_config(flags.words);
+  command.words = std::move(flags.words);
+  return command;
+}
+
+}  // namespace
+
+Command parse_command_line(const std::vector<std::string>& arguments) {
+  Grammar grammar;
+  check_first_word(grammar, arguments);
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants them
+  try {
+    grammar.app.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    return ShowText{chosen(grammar).help(chosen(grammar).get_parent() == nullptr ? "" : "elbow")};
+  } catch (const CLI::CallForVersion&) {
+    return ShowText{trainer::version_text() + "\n"};
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(fmt::format("{}; see `elbow {} --help`", shown(error.what()), arguments.front()));
+  }
+  refuse_extras(grammar.app);
+  refuse_extras(chosen(grammar));
+  if (grammar.train->parsed())
+    return train_command(std::move(grammar.flags), grammar.train->count("--out") > 0);
+  return config_command(std::move(grammar.flags));
+}
+
+}  // namespace elbow::launch

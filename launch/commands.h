@@ -1,0 +1,18 @@
+// What each verb does: one function a verb, in a file of its own. Results go to standard output; errors are exceptions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launch/command_line.h"
+#include "launch/exit_code.h"
+
+namespace elbow::launch {
+
+// Parses `arguments` (without the program's name) and runs the verb.
+ExitCode run_command(const std::vector<std::string>& arguments);
+
+ExitCode run_config(const ConfigCommand& command);
+ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments);
+
+}  // namespace elbow::launch

@@ -1,0 +1,18 @@
+// Where a run goes: the folder that --out names, or one of its own below runs/. Rank 0 only.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "trainer/run_directory.h"
+
+namespace elbow::launch {
+
+// Creates `out`, or runs/NAME-YYYYmmdd-HHMMSS (local time), and tells launch/elbow about it: where the environment has
+// ELBOW_RESULT_FILE, the absolute path of the run's result.json is written into the file that it names.
+// Throws trainer::SettingError.
+trainer::RunDirectory create_run_folder(const std::optional<std::filesystem::path>& out,
+                                        const std::string& name);
+
+}  // namespace elbow::launch

@@ -1,0 +1,321 @@
+#include "launch/setting_table.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "launch/nearest_name.h"
+#include "launch/number_text.h"
+
+namespace elbow::launch {
+namespace {
+
+using trainer::Settings;
+
+// A place is a function from Settings (const or not) to one member of it.
+template <class Section, class T>
+auto at(Section Settings::*section, T Section::*member) {
+  return [=](auto& settings) -> auto& { return settings.*section.*member; };
+}
+
+struct Range {
+  double low;
+  double high;
+  bool low_excluded = false;
+  bool high_excluded = false;
+
+  bool holds(double value) const {
+    return (low_excluded ? value > low : value >= low) &&
+           (high_excluded ? value < high : value <= high);
+  }
+  std::string text() const {
+    return fmt::format("{}{:.15g} to {}{:.15g}", low_excluded ? "above " : "", low,
+                       high_excluded ? "below " : "", high);
+  }
+};
+
+int64_t integer_in(Range range, const std::string& text) {
+  const auto value = integer_from_text(text);
+  if (!value) throw BadValue("is not an integer");
+  if (!range.holds(static_cast<double>(*value))) throw BadValue("is out of range");
+  return *value;
+}
+
+double number_in(Range range, const std::string& text) {
+  const auto value = number_from_text(text);
+  if (!value) throw BadValue("is not a finite number");
+  if (!range.holds(*value)) throw BadValue("is out of range");
+  return *value;
+}
+
+template <class Place>
+Setting integer(std::string key, Place place, Range range, std::string help) {
+  return {.key = std::move(key),
+          .type = "integer",
+          .allowed = range.text(),
+          .help = std::move(help),
+          .set = [=](Settings& s, const std::string& text) { place(s) = integer_in(range, text); },
+          .print = [=](const Settings& s) { return std::to_string(place(s)); }};
+}
+
+// An integer whose value 0 means that elbow chooses.
+template <class Place>
+Setting integer_or_auto(std::string key, Place place, Range range, std::string help) {
+  return {.key = std::move(key),
+          .type = "integer",
+          .allowed = range.text() + ", or auto",
+          .help = std::move(help),
+          .set = [=](Settings& s, const std::string& text) {
+            place(s) = text == "auto" ? 0 : integer_in(range, text);
+          },
+          .print = [=](const Settings& s) {
+            return place(s) == 0 ? std::string("auto") : std::to_string(place(s));
+          }};
+}
+
+template <class Place>
+Setting number(std::string key, Place place, Range range, std::string help) {
+  return {.key = std::move(key),
+          .type = "number",
+          .allowed = range.text(),
+          .help = std::move(help),
+          .set = [=](Settings& s, const std::string& text) { place(s) = number_in(range, text); },
+          .print = [=](const Settings& s) { return text_from_number(place(s)); }};
+}
+
+// A number that may be unset; `unset` is the word for it, "" where the key is then left out.
+template <class Place>
+Setting optional_number(std::string key, Place place, Range range, std::string unset,
+                        std::string help) {
+  return {.key = std::move(key),
+          .type = "number",
+          .allowed = range.text() + (unset.empty() ? "" : ", or " + unset),
+          .help = std::move(help),
+          .set = [=](Settings& s, const std::string& text) {
+            place(s).reset();
+            if (unset.empty() || text != unset) place(s) = number_in(range, text);
+          },
+          .print = [=](const Settings& s) {
+            return place(s) ? text_from_number(*place(s)) : unset;
+          }};
+}
+
+template <class Place>
+Setting yes_or_no(std::string key, Place place, std::string help) {
+  return {.key = std::move(key),
+          .type = "switch",
+          .allowed = "true or false",
+          .help = std::move(help),
+          .set = [=](Settings& s, const std::string& text) {
+            const auto value = switch_from_text(text);
+            if (!value) throw BadValue("is neither true nor false");
+            place(s) = *value;
+          },
+          .print = [=](const Settings& s) { return std::string(place(s) ? "true" : "false"); }};
+}
+
+template <class Place>
+Setting choice(std::string key, Place place, std::vector<std::string> choices, std::string help) {
+  return {.key = std::move(key),
+          .type = "choice",
+          .allowed = fmt::format("{}", fmt::join(choices, ", ")),
+          .help = std::move(help),
+          .set = [=](Settings& s, const std::string& text) {
+            if (std::find(choices.begin(), choices.end(), text) == choices.end())
+              throw BadValue("is not known" + did_you_mean(text, choices));
+            place(s) = text;
+          },
+          .print = [=](const Settings& s) { return place(s); }};
+}
+
+template <class Place>
+Setting folder(std::string key, Place place, std::string help) {
+  return {.key = std::move(key),
+          .type = "text",
+          .allowed = "a folder's path",
+          .help = std::move(help),
+          .set = [=](Settings& s, const std::string& text) {
+            if (text.find_first_of("#\n\r") != std::string::npos || text.find('\0') != text.npos)
+              throw BadValue("has a '#', which starts a comment, or a line break");
+            place(s) = text;
+          },
+          .print = [=](const Settings& s) { return place(s); }};
+}
+
+template <class Place>
+Setting integer_list(std::string key, Place place, Range range, size_t longest, std::string help) {
+  return {.key = std::move(key),
+          .type = "list of integers",
+          .allowed = fmt::format("1 to {} values, each {}", longest, range.text()),
+          .help = std::move(help),
+          .set = [=](Settings& s, const std::string& text) {
+            const auto parts = parts_between_commas(text);
+            if (parts.size() > longest) throw BadValue("has too many values");
+            std::vector<int64_t> values;
+            for (const std::string& part : parts) {
+              try {
+                values.push_back(integer_in(range, part));
+              } catch (const BadValue& bad) {
+                throw BadValue(fmt::format("has a value '{}' that {}", part, bad.what()));
+              }
+            }
+            place(s) = std::move(values);
+          },
+          .print = [=](const Settings& s) { return fmt::format("{}", fmt::join(place(s), ", ")); }};
+}
+
+int64_t leaves_from_text(const std::string& text) {
+  const int64_t leaves = integer_in({1, 64}, text);
+  if ((leaves & (leaves - 1)) != 0) throw BadValue("is not a power of two");
+  return leaves;
+}
+
+Setting leaves() {
+  Setting setting = integer_or_auto(
+      "train.leaves", at(&Settings::train, &trainer::TrainSettings::leaves), {1, 64},
+      "exact: slices of the global batch that are summed in a fixed tree");
+  setting.allowed = "1, 2, 4, 8, 16, 32, 64, or auto (at least 32 rows a leaf)";
+  setting.set = [](Settings& s, const std::string& text) {
+    s.train.leaves = text == "auto" ? 0 : leaves_from_text(text);
+  };
+  return setting;
+}
+
+void add_data(std::vector<Setting>& table) {
+  using D = trainer::DataSettings;
+  const auto in = [](auto member) { return at(&Settings::data, member); };
+  table.push_back(choice("data.source", in(&D::source), {"mnist", "idx"},
+                         "mnist: the copy inside the program; idx: files in data.dir"));
+  table.push_back(folder("data.dir", in(&D::dir),
+                         "idx: folder with MNIST's four file names, also as .gz"));
+  table.push_back(integer("data.validation", in(&D::validation), {0, 4294967295},
+                          "the last N training examples become the validation split; 0: none"));
+  table.push_back(choice("data.binarise", in(&D::binarise),
+                         {"none", "threshold", "stochastic", "static"},
+                         "pixels as grey values, thresholded, or drawn anew or once"));
+  table.push_back(integer("data.threshold", in(&D::threshold), {0, 255},
+                          "threshold: a pixel is 1 where its byte is at least this"));
+}
+
+void add_model(std::vector<Setting>& table) {
+  using M = trainer::ModelSettings;
+  const auto in = [](auto member) { return at(&Settings::model, member); };
+  const Range width{1, 1e6};
+  table.push_back(choice("model.kind", in(&M::kind), {"vae"}, "kind of model"));
+  table.push_back(integer_list("model.encoder", in(&M::encoder), width, /*longest=*/64,
+                               "widths of the encoder's hidden layers, first to last"));
+  table.push_back(integer_list("model.decoder", in(&M::decoder), width, /*longest=*/64,
+                               "widths of the decoder's hidden layers, from the latent side"));
+  table.push_back(integer("model.latent", in(&M::latent), width, "number of latent units"));
+  table.push_back(choice("model.activation", in(&M::activation),
+                         {"tanh", "relu", "sigmoid", "softplus", "identity"},
+                         "activation of the hidden layers"));
+  table.push_back(choice("model.initialisation", in(&M::initialisation),
+                         {"glorot", "pytorch", "truncated_normal"}, "how weights start"));
+  table.push_back(number("model.initial_std", in(&M::initial_std),
+                         {0, 100, /*low_excluded=*/true},
+                         "truncated_normal: standard deviation of the first weights"));
+}
+
+void add_objective(std::vector<Setting>& table) {
+  using O = trainer::ObjectiveSettings;
+  const auto in = [](auto member) { return at(&Settings::objective, member); };
+  table.push_back(optional_number(
+      "objective.beta", in(&O::beta), {0, 1e9}, /*unset=*/"",
+      "weight of the KL against the reconstruction summed over D pixels; 1 is the true ELBO"));
+  table.push_back(optional_number(
+      "objective.kl_wt", in(&O::kl_wt), {0, 1e9}, /*unset=*/"",
+      "weight of the KL against the mean over D pixels: beta = kl_wt * D; excludes beta"));
+  table.push_back(choice("objective.reduction", in(&O::reduction), {"sum", "pixel_mean"},
+                         "scale on which the loss is optimised and shown"));
+  table.push_back(choice("objective.anneal", in(&O::anneal), {"none", "linear"},
+                         "how the weight of the KL grows at the start"));
+  table.push_back(number("objective.anneal_steps", in(&O::anneal_steps), {0, 1e12},
+                         "linear: the weight is full after this many optimizer steps"));
+  table.push_back(number("objective.l2", in(&O::l2), {0, 1e9},
+                         "weight of the sum of squares of all weight matrices"));
+}
+
+void add_optimizer(std::vector<Setting>& table) {
+  using O = trainer::OptimizerSettings;
+  const auto in = [](auto member) { return at(&Settings::optimizer, member); };
+  const Range decay{0, 1, /*low_excluded=*/false, /*high_excluded=*/true};
+  table.push_back(choice("optimizer.kind", in(&O::kind), {"adam", "rmsprop"},
+                         "adam as in PyTorch; rmsprop as in Keras 2 (epsilon outside the root)"));
+  table.push_back(number("optimizer.lr", in(&O::lr), {0, 1000, /*low_excluded=*/true},
+                         "learning rate"));
+  table.push_back(number("optimizer.beta1", in(&O::beta1), decay, "adam: decay of the mean"));
+  table.push_back(number("optimizer.beta2", in(&O::beta2), decay, "adam: decay of the square"));
+  table.push_back(number("optimizer.rho", in(&O::rho), decay, "rmsprop: decay of the square"));
+  table.push_back(optional_number("optimizer.epsilon", in(&O::epsilon),
+                                  {0, 1, /*low_excluded=*/true}, "auto",
+                                  "added to the root; auto: 1e-8 for adam, 1e-7 for rmsprop"));
+}
+
+void add_train(std::vector<Setting>& table) {
+  using T = trainer::TrainSettings;
+  const auto in = [](auto member) { return at(&Settings::train, member); };
+  table.push_back(integer("train.epochs", in(&T::epochs), {1, 1e6}, "passes over the train split"));
+  table.push_back(integer("train.batch_size", in(&T::batch_size), {1, 1e9},
+                          "examples a step, over all ranks together"));
+  table.push_back(yes_or_no("train.shuffle", in(&T::shuffle),
+                            "a new order of the examples in every epoch"));
+  table.push_back(integer("train.seed", in(&T::seed), {0, 9223372036854775807.0},
+                          "what every random number of the run follows from"));
+  table.back().allowed = "0 to 9223372036854775807";
+  table.push_back(choice("train.reproducible", in(&T::reproducible), {"fast", "exact"},
+                         "exact: the same bits on any number of ranks"));
+  table.push_back(leaves());
+  table.push_back(integer_or_auto("train.threads", in(&T::threads), {1, 1024},
+                                  "threads a rank; auto: its share of the host's cores"));
+  table.push_back(choice("train.device", in(&T::device), {"auto", "cpu", "cuda"},
+                         "where tensors live; auto: a GPU where every rank has one"));
+}
+
+std::vector<Setting> make_table() {
+  std::vector<Setting> table;
+  add_data(table);
+  add_model(table);
+  add_objective(table);
+  add_optimizer(table);
+  add_train(table);
+  table.push_back(integer("log.every_steps",
+                          at(&Settings::log, &trainer::LogSettings::every_steps), {1, 1e9},
+                          "steps between two refreshes of the progress line"));
+  return table;
+}
+
+}  // namespace
+
+const std::vector<Setting>& setting_table() {
+  static const std::vector<Setting> table = make_table();
+  return table;
+}
+
+const Setting* find_setting(const std::string& key) {
+  for (const Setting& setting : setting_table())
+    if (setting.key == key) return &setting;
+  return nullptr;
+}
+
+const std::vector<std::string>& setting_keys() {
+  static const std::vector<std::string> keys = [] {
+    std::vector<std::string> all;
+    for (const Setting& setting : setting_table()) all.push_back(setting.key);
+    return all;
+  }();
+  return keys;
+}
+
+const std::vector<std::string>& setting_sections() {
+  static const std::vector<std::string> sections = [] {
+    std::vector<std::string> all;
+    for (const Setting& setting : setting_table())
+      if (all.empty() || all.back() != setting.section()) all.push_back(setting.section());
+    return all;
+  }();
+  return sections;
+}
+
+}  // namespace elbow::launch

@@ -1,0 +1,149 @@
+#include "models/linear.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Dispatch.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <stdexcept>
+
+#include "models/loops.h"
+
+namespace elbow::models {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// out = a b for stacks of matrices; a single pair goes through the plain product, which is cheaper to start.
+void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out) {
+  if (a.size(0) == 1) {
+    auto plain = out.select(0, 0);
+    at::mm_out(plain, a.select(0, 0), b.select(0, 0));
+  } else {
+    at::bmm_out(out, a, b);
+  }
+}
+
+at::Tensor activated(const at::Tensor& a, Activation kind) {
+  switch (kind) {
+    case Activation::kTanh: return a.tanh();
+    case Activation::kRelu: return a.relu();
+    case Activation::kSigmoid: return a.sigmoid();
+    case Activation::kSoftplus: return at::softplus(a, 1, /*threshold=*/1e9);
+    default: return a;
+  }
+}
+
+at::Tensor slope(const at::Tensor& y, Activation kind) {
+  switch (kind) {
+    case Activation::kTanh: return 1 - y * y;
+    case Activation::kRelu: return (y > 0).to(y.scalar_type());
+    case Activation::kSigmoid: return y * (1 - y);
+    case Activation::kSoftplus: return -at::expm1(-y);
+    default: return at::ones_like(y);
+  }
+}
+
+// A layer's parameters, hidden from autograd in a plain struct: they are views of one flat buffer that shares a version counter,
+// and their gradients are written in place.
+struct Places {
+  at::Tensor weight, bias, weight_gradient, bias_gradient;
+};
+
+struct LinearFunction : torch::autograd::Function<LinearFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places, Activation activation,
+                            bool input_gradient) {
+    const auto& bias = places.bias;
+    auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
+    multiply(x, places.weight, y);
+    if (x.is_cpu()) {
+      AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear", [&] {
+        const int64_t block = y.size(1) * y.size(2);
+        for (int64_t k = 0; k < y.size(0); ++k) {
+          loops::add_bias_and_activate(y.mutable_data_ptr<scalar_t>() + k * block,
+                                       bias.const_data_ptr<scalar_t>() + k * bias.stride(0), y.size(1), y.size(2), activation);
+        }
+      });
+    } else {
+      y = activated(y.add_(bias.unsqueeze(1)), activation);
+    }
+    if (!places.weight_gradient.defined()) return y;
+    context->save_for_backward({x, activation == Activation::kIdentity ? at::Tensor() : y});
+    context->saved_data["weight"] = places.weight;
+    context->saved_data["weight_gradient"] = places.weight_gradient;
+    context->saved_data["bias_gradient"] = places.bias_gradient;
+    context->saved_data["activation"] = static_cast<int64_t>(activation);
+    context->saved_data["input_gradient"] = input_gradient;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto x = saved[0];
+    const auto y = saved[1];
+    const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
+    const auto weight = context->saved_data["weight"].toTensor();
+    auto weight_gradient = context->saved_data["weight_gradient"].toTensor();
+    auto bias_gradient = context->saved_data["bias_gradient"].toTensor();
+
+    const auto dy = gradients[0].contiguous();
+    auto da = dy;
+    if (x.is_cpu()) {
+      if (activation != Activation::kIdentity) da = at::empty_like(dy);
+      AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear_backward", [&] {
+        const int64_t block = dy.size(1) * dy.size(2);
+        for (int64_t k = 0; k < dy.size(0); ++k) {
+          loops::activation_backward(dy.const_data_ptr<scalar_t>() + k * block,
+                                     y.defined() ? y.const_data_ptr<scalar_t>() + k * block : nullptr,
+                                     da.mutable_data_ptr<scalar_t>() + k * block,
+                                     bias_gradient.mutable_data_ptr<scalar_t>() + k * bias_gradient.stride(0), dy.size(1),
+                                     dy.size(2), activation);
+        }
+      });
+    } else {
+      if (activation != Activation::kIdentity) da = dy * slope(y, activation);
+      at::sum_out(bias_gradient, da, {1});
+    }
+    multiply(x.transpose(1, 2), da, weight_gradient);
+    at::Tensor dx;
+    if (context->saved_data["input_gradient"].toBool()) {
+      dx = at::empty_like(x);
+      multiply(da, weight.transpose(1, 2), dx);
+    }
+    return {dx, {}, {}, {}};
+  }
+};
+
+}  // namespace
+
+Linear::Linear(ParameterLayout& layout, int64_t in, const std::vector<std::pair<std::string, int64_t>>& heads,
+               Activation activation)
+    : activation_(activation) {
+  Parameter weight{.shape = {in, 0}, .is_weight = true, .fan_in = in};
+  Parameter bias{.shape = {0}, .is_weight = false, .fan_in = in};
+  int64_t out = 0;
+  for (const auto& [name, width] : heads) {
+    weight.parts.push_back({name + ".weight", out, out + width});
+    bias.parts.push_back({name + ".bias", out, out + width});
+    out += width;
+  }
+  weight.shape[1] = bias.shape[0] = out;
+  weight_ = layout.add(std::move(weight));
+  bias_ = layout.add(std::move(bias));
+}
+
+at::Tensor Linear::forward(const BoundParameters& parameters, const at::Tensor& x, bool input_gradient) const {
+  const Places places{parameters.value(weight_), parameters.value(bias_), parameters.gradient(weight_), parameters.gradient(bias_)};
+  return LinearFunction::apply(x, places, activation_, input_gradient);
+}
+
+Activation activation_named(const std::string& name) {
+  if (name == "identity") return Activation::kIdentity;
+  if (name == "tanh") return Activation::kTanh;
+  if (name == "relu") return Activation::kRelu;
+  if (name == "sigmoid") return Activation::kSigmoid;
+  if (name == "softplus") return Activation::kSoftplus;
+  throw std::invalid_argument("unknown activation '" + name + "'");
+}
+
+}  // namespace elbow::models

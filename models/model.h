@@ -1,0 +1,49 @@
+// What the trainer needs of a network: its parameters' layout and the terms of each example. A model owns no tensors, so one object
+// serves any number of threads and rows.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/elementwise.h"
+#include "models/objective.h"
+#include "models/parameter_layout.h"
+
+namespace elbow::models {
+
+struct Batch {
+  at::Tensor x;      // [rows, batch, observed], contiguous
+  at::Tensor noise;  // [rows, batch, latent], standard normal
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  const ParameterLayout& layout() const { return layout_; }
+  virtual int64_t observed() const = 0;
+  virtual int64_t latent() const = 0;
+
+  // Recorded for backward where grad mode is on: then `parameters` must have gradients and outlive the backward pass.
+  virtual ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const = 0;
+
+ protected:
+  ParameterLayout layout_;
+};
+
+struct VaeShape {
+  int64_t observed;
+  std::vector<int64_t> encoder;  // widths of the hidden layers, first to last
+  int64_t latent;
+  std::vector<int64_t> decoder;  // widths of the hidden layers, from the latent side
+  Activation activation;
+};
+
+// Multilayer-perceptron VAE with a Gaussian posterior (mean, log-variance) and a Bernoulli likelihood from logits; Kingma & Welling
+// 2014, appendix C.
+std::unique_ptr<Model> make_vae(const VaeShape& shape);
+
+}  // namespace elbow::models

@@ -1,0 +1,92 @@
+#include "models/parameter_layout.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <map>
+#include <numeric>
+#include <stdexcept>
+
+namespace elbow::models {
+namespace {
+
+constexpr int64_t kAlignment = 16;  // numbers
+
+// One trial's part in PyTorch's layout: [out, in] for a weight.
+at::Tensor part_of(const at::Tensor& parameter, const ParameterPart& part) {
+  const auto columns = parameter.narrow(-1, part.begin, part.end - part.begin);
+  return columns.dim() == 2 ? columns.t() : columns;
+}
+
+}  // namespace
+
+int64_t Parameter::count() const {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+int ParameterLayout::add(Parameter parameter) {
+  parameter.offset = size_;
+  size_ += (parameter.count() + kAlignment - 1) / kAlignment * kAlignment;
+  parameters_.push_back(std::move(parameter));
+  return static_cast<int>(parameters_.size()) - 1;
+}
+
+int64_t ParameterLayout::trainable() const {
+  int64_t sum = 0;
+  for (const auto& parameter : parameters_) sum += parameter.count();
+  return sum;
+}
+
+at::Tensor ParameterLayout::view(const at::Tensor& flat, int index) const {
+  const auto& parameter = parameters_[index];
+  std::vector<int64_t> shape = {flat.size(0)};
+  shape.insert(shape.end(), parameter.shape.begin(), parameter.shape.end());
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t i = shape.size() - 1; i > 1; --i) strides[i - 1] = strides[i] * shape[i];
+  strides[0] = flat.stride(0);
+  return flat.as_strided(shape, strides, flat.storage_offset() + parameter.offset);
+}
+
+std::vector<std::pair<std::string, at::Tensor>> ParameterLayout::to_named(const at::Tensor& row) const {
+  std::vector<std::pair<std::string, at::Tensor>> named;
+  const auto flat = row.unsqueeze(0);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto parameter = view(flat, static_cast<int>(i)).select(0, 0);
+    for (const auto& part : parameters_[i].parts) {
+      named.emplace_back(part.name, part_of(parameter, part).contiguous().clone());
+    }
+  }
+  return named;
+}
+
+void ParameterLayout::from_named(const std::vector<std::pair<std::string, at::Tensor>>& named, at::Tensor row) const {
+  std::map<std::string, at::Tensor> by_name(named.begin(), named.end());
+  const auto flat = row.unsqueeze(0);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const auto parameter = view(flat, static_cast<int>(i)).select(0, 0);
+    for (const auto& part : parameters_[i].parts) {
+      const auto found = by_name.find(part.name);
+      if (found == by_name.end()) throw std::invalid_argument(fmt::format("the tensor '{}' is missing", part.name));
+      auto target = part_of(parameter, part);
+      if (found->second.sizes() != target.sizes()) {
+        throw std::invalid_argument(fmt::format("the tensor '{}' has shape [{}], the model needs [{}]", part.name,
+                                                fmt::join(found->second.sizes(), ", "), fmt::join(target.sizes(), ", ")));
+      }
+      target.copy_(found->second);
+      by_name.erase(found);
+    }
+  }
+  if (!by_name.empty()) {
+    throw std::invalid_argument(fmt::format("the tensor '{}' is not part of this model", by_name.begin()->first));
+  }
+}
+
+BoundParameters::BoundParameters(const ParameterLayout& layout, const at::Tensor& values, const at::Tensor& gradients) {
+  for (size_t i = 0; i < layout.parameters().size(); ++i) {
+    values_.push_back(layout.view(values, static_cast<int>(i)));
+    gradients_.push_back(gradients.defined() ? layout.view(gradients, static_cast<int>(i)) : at::Tensor());
+  }
+}
+
+}  // namespace elbow::models

@@ -1,0 +1,124 @@
+#include "trainer/gradient_sum.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include "comm/communicators.h"
+#include "tests/support/spawn_ranks.h"
+#include "trainer/error.h"
+
+namespace elbow::trainer {
+namespace {
+
+using tests::spawn_ranks;
+
+constexpr SumShape kShape{.rows = 2, .parameters = 32, .numbers = 3};
+constexpr int64_t kExamples = 103;
+
+// Contribution of examples [begin, end): sums of numbers that do not add exactly, so that another order gives other bits.
+void contribute(const Range& range, Summand& place) {
+  place.gradient.zero_();
+  place.sums.zero_();
+  for (int64_t i = range.begin; i < range.end; ++i) {
+    at::manual_seed(static_cast<uint64_t>(i));
+    place.gradient.add_(at::randn({kShape.rows, kShape.parameters}));
+    place.sums.add_(1.0 / (3.0 + static_cast<double>(i)));
+  }
+}
+
+struct Outcome {
+  at::Tensor gradient, sums, statistics;
+  bool operator==(const Outcome& other) const {
+    return at::equal(gradient, other.gradient) && at::equal(sums, other.sums) && at::equal(statistics, other.statistics);
+  }
+};
+
+Outcome add_all(GradientSum& sum) {
+  std::vector<at::Tensor> statistics;
+  for (int64_t i = 0; i < sum.slices(); ++i) {
+    contribute(sum.slice(i, kExamples), sum.place(i));
+    statistics.push_back(sum.place(i).sums.clone());
+  }
+  const auto added = sum.add_statistics(statistics);
+  const auto& total = sum.add();
+  return {total.gradient.clone(), total.sums.clone(), added};
+}
+
+Outcome exact_on(int size, int64_t leaves, int64_t threads) {
+  Outcome first;
+  std::mutex lock;
+  static std::mutex random;  // contribute() uses ATen's global generator
+  spawn_ranks(size, [&](comm::Communicator& ranks) {
+    ThreadTeam team(threads);
+    auto sum = make_exact_sum(ranks, team, kShape, leaves);
+    std::vector<at::Tensor> statistics;
+    for (int64_t i = 0; i < sum->slices(); ++i) {
+      const std::lock_guard guard(random);
+      contribute(sum->slice(i, kExamples), sum->place(i));
+      statistics.push_back(sum->place(i).sums.clone());
+    }
+    const auto added = sum->add_statistics(statistics);
+    const auto& total = sum->add();
+    const Outcome mine{total.gradient.clone(), total.sums.clone(), added};
+    const std::lock_guard guard(lock);
+    if (!first.gradient.defined()) first = mine;
+    EXPECT_TRUE(first == mine) << "rank " << ranks.rank() << " of " << size;
+  });
+  return first;
+}
+
+TEST(GradientSum, ExactGivesTheSameBitsOnAnyNumberOfRanksAndThreads) {
+  for (int64_t leaves : {8, 16}) {
+    const auto expected = exact_on(1, leaves, 1);
+    EXPECT_NEAR(expected.sums[0][0].item<double>(), expected.statistics[0][0].item<double>(), 0);
+    for (int size : {1, 2, 3, 4, 5, 7, 8}) {
+      EXPECT_TRUE(exact_on(size, leaves, 1) == expected) << size << " ranks, " << leaves << " leaves";
+    }
+    EXPECT_TRUE(exact_on(3, leaves, 2) == expected);
+  }
+}
+
+TEST(GradientSum, FastAndExactAgreeUpToRounding) {
+  const auto expected = exact_on(1, 8, 1);
+  auto self = comm::make_self();
+  ThreadTeam team(3);
+  const auto fast = add_all(*make_fast_sum(*self, team, kShape));
+  EXPECT_TRUE(at::allclose(fast.gradient, expected.gradient, 1e-4, 1e-5));
+  EXPECT_TRUE(at::allclose(fast.sums, expected.sums, 1e-12, 0));
+}
+
+TEST(GradientSum, SlicesOfAllRanksCoverTheBatchOnce) {
+  for (int size : {1, 2, 3}) {
+    std::vector<int> seen(kExamples);
+    std::mutex lock;
+    spawn_ranks(size, [&](comm::Communicator& ranks) {
+      ThreadTeam team(2);
+      for (auto* sum : {make_fast_sum(ranks, team, kShape).release(), make_exact_sum(ranks, team, kShape, 4).release()}) {
+        const std::unique_ptr<GradientSum> owner(sum);
+        for (int64_t i = 0; i < owner->slices(); ++i) {
+          const auto range = owner->slice(i, kExamples);
+          const std::lock_guard guard(lock);
+          for (int64_t e = range.begin; e < range.end; ++e) ++seen[e];
+        }
+      }
+    });
+    for (int count : seen) EXPECT_EQ(count, 2);  // once in fast, once in exact
+  }
+}
+
+TEST(GradientSum, MoreRanksThanLeavesIsRefusedWithTheLeavesNeeded) {
+  spawn_ranks(3, [&](comm::Communicator& ranks) {
+    ThreadTeam team(1);
+    try {
+      make_exact_sum(ranks, team, kShape, 2);
+      FAIL() << "no error";
+    } catch (const SettingError& error) {
+      EXPECT_NE(std::string(error.what()).find("train.leaves to at least 4"), std::string::npos) << error.what();
+    }
+  });
+}
+
+}  // namespace
+}  // namespace elbow::trainer

@@ -1,0 +1,150 @@
+#include "trainer/dataset.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <system_error>
+
+#include "trainer/error.h"
+#include "trainer/idx.h"
+#include "trainer/mnist.h"
+
+namespace elbow::trainer {
+namespace {
+
+struct NamedArray {
+  std::string file;
+  IdxArray array;
+};
+
+using FourFiles = std::array<NamedArray, 4>;  // in the order of MnistFile
+
+[[noreturn]] void fail(const std::string& file, int offset, const std::string& why) {
+  throw DataError(
+      fmt::format("{} does not fit, at byte {}: {}; give MNIST's four files of one data set", file,
+                  offset, why));
+}
+
+NamedArray read_embedded(MnistFile file) {
+  auto name = fmt::format("embedded:{}.gz", kMnistFileNames[file]);
+  auto array = parse_idx(embedded_mnist(file), name);
+  return {std::move(name), std::move(array)};
+}
+
+NamedArray read_from_folder(const std::filesystem::path& folder, MnistFile file) {
+  const auto plain = folder / kMnistFileNames[file];
+  auto packed = plain;
+  packed += ".gz";
+  std::error_code ignored;
+  const bool only_packed =
+      !std::filesystem::exists(plain, ignored) && std::filesystem::exists(packed, ignored);
+  const auto& path = only_packed ? packed : plain;
+  return {path.string(), read_idx(path)};
+}
+
+// The training images take as long to unpack as all the rest, so they get a thread of their own.
+FourFiles read_all(const std::function<NamedArray(MnistFile)>& read) {
+  auto train_images = std::async(std::launch::async, read, kTrainImages);
+  FourFiles files;
+  for (const auto file : {kTrainLabels, kTestImages, kTestLabels}) files[file] = read(file);
+  files[kTrainImages] = train_images.get();
+  return files;
+}
+
+FourFiles read_source(const DataSettings& settings) {
+  if (settings.source == "mnist") return read_all(read_embedded);
+  if (settings.source != "idx") {
+    throw SettingError(
+        fmt::format("data.source = {} is not known; allowed: mnist, idx", settings.source));
+  }
+  if (settings.dir.empty()) {
+    throw SettingError(
+        "data.dir is empty, but data.source = idx needs it; set data.dir to the folder of MNIST's "
+        "four files");
+  }
+  return read_all([&](MnistFile file) { return read_from_folder(settings.dir, file); });
+}
+
+void check_pair(const NamedArray& images, const NamedArray& labels) {
+  if (images.array.shape.size() < 2)
+    fail(images.file, 3, "images need 2 or 3 dimensions and it has 1");
+  if (labels.array.shape.size() != 1) {
+    fail(labels.file, 3,
+         fmt::format("labels need 1 dimension and it has {}", labels.array.shape.size()));
+  }
+  const int64_t image_count = images.array.shape[0];
+  const int64_t label_count = labels.array.shape[0];
+  if (label_count != image_count) {
+    fail(labels.file, 4,
+         fmt::format("it has {} labels, but {} has {} images", label_count, images.file,
+                     image_count));
+  }
+}
+
+void check_sizes(const NamedArray& train, const NamedArray& test) {
+  if (std::equal(train.array.shape.begin() + 1, train.array.shape.end(),
+                 test.array.shape.begin() + 1, test.array.shape.end())) {
+    return;
+  }
+  fail(test.file, 8, fmt::format("its images have another size than those of {}", train.file));
+}
+
+// Images [examples, observed] and labels of one pair of files.
+Split whole_split(const char* name, const NamedArray& images, const NamedArray& labels) {
+  const int64_t examples = images.array.shape[0];
+  return {name, images.array.bytes.view({examples, -1}), labels.array.bytes, /*first_index=*/0};
+}
+
+Split part(const Split& split, const char* name, int64_t begin, int64_t examples) {
+  return {name, split.images.narrow(0, begin, examples), split.labels.narrow(0, begin, examples),
+          split.first_index + begin};
+}
+
+void check_validation(int64_t validation, int64_t examples) {
+  if (validation >= 0 && validation < examples) return;
+  throw SettingError(
+      fmt::format("data.validation = {} is out of range: 0 .. {}, because at least one of the {} "
+                  "training examples must remain",
+                  validation, examples - 1, examples));
+}
+
+// Also notes in `dataset` what the files are: name, hashes, and whether all four are MNIST's.
+void describe(Dataset& dataset, const FourFiles& files, const DataSettings& settings) {
+  bool is_mnist = true;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const auto& [file, array] = files[i];
+    dataset.files.push_back({file, array.sha256, known_mnist_name(array)});
+    is_mnist &= dataset.files.back().known_as == fmt::format("MNIST {}", kMnistFileNames[i]);
+  }
+  dataset.name = is_mnist ? "MNIST (known files)" : fmt::format("IDX files of {}", settings.dir);
+}
+
+}  // namespace
+
+Dataset load_dataset(const DataSettings& settings) {
+  const FourFiles files = read_source(settings);
+  check_pair(files[kTrainImages], files[kTrainLabels]);
+  check_pair(files[kTestImages], files[kTestLabels]);
+  check_sizes(files[kTrainImages], files[kTestImages]);
+
+  const auto all = whole_split("train", files[kTrainImages], files[kTrainLabels]);
+  check_validation(settings.validation, all.examples());
+  const int64_t remaining = all.examples() - settings.validation;
+
+  Dataset dataset;
+  dataset.train = part(all, "train", 0, remaining);
+  dataset.validation = part(all, "validation", remaining, settings.validation);
+  dataset.test = whole_split("test", files[kTestImages], files[kTestLabels]);
+  dataset.test.first_index = all.examples();
+  const auto& shape = files[kTrainImages].array.shape;
+  dataset.height = shape.size() == 3 ? shape[1] : 1;
+  dataset.width = shape.back();
+  describe(dataset, files, settings);
+  return dataset;
+}
+
+}  // namespace elbow::trainer

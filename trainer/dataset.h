@@ -1,0 +1,52 @@
+// A data set in memory: bytes, split into train, validation and test. Scaling and binarising happen
+// later, for each batch (trainer/batch.h). Immutable after loading, so any thread may read it;
+// tensors of the splits share memory.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "trainer/settings.h"
+
+namespace elbow::trainer {
+
+struct Split {
+  std::string name;   // train, validation or test
+  at::Tensor images;  // uint8 [examples, observed], contiguous, on the CPU
+  at::Tensor labels;  // uint8 [examples]
+  int64_t first_index =
+      0;  // global index of its first example: names its noise, and no two examples share one
+
+  int64_t examples() const { return images.size(0); }
+};
+
+// Where bytes came from, for the manifest.
+struct DataFile {
+  std::string name;      // path, or "embedded:" and the file's name
+  std::string sha256;    // of the file as stored
+  std::string known_as;  // "MNIST train-images-idx3-ubyte" where its content is that; else empty
+};
+
+struct Dataset {
+  std::string name;
+  Split train;
+  Split validation;  // may have no examples
+  Split test;
+  int64_t height = 0;
+  int64_t width = 0;
+  std::vector<DataFile> files;
+
+  int64_t observed() const { return height * width; }  // pixels of an example
+  // What models are selected on: validation, or test where there is no validation.
+  const Split& selection() const { return validation.examples() > 0 ? validation : test; }
+};
+
+// Reads what `settings` name. Global indices count train, then validation, then test, so that an
+// example keeps its index whatever the size of the validation split. DataError for files,
+// SettingError for source, dir and validation.
+Dataset load_dataset(const DataSettings& settings);
+
+}  // namespace elbow::trainer

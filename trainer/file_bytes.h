@@ -1,0 +1,22 @@
+// Whole files as bytes: read at once, or replaced at once so that a reader, or a crash, sees the
+// old file or the new one and nothing between. Blocking; any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+namespace elbow::trainer {
+
+// DataError where the file is missing, is not a regular file (a pipe could block for ever) or
+// cannot be read.
+std::vector<uint8_t> read_file(const std::filesystem::path& path);
+
+// Writes the pieces one after another into a temporary file beside `path`, syncs it, renames it to
+// `path` and syncs the folder. std::system_error where the disk refuses; `path` is then what it
+// was, and no temporary file is left.
+void replace_file(const std::filesystem::path& path,
+                  std::span<const std::span<const uint8_t>> pieces);
+
+}  // namespace elbow::trainer

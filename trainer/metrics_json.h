@@ -1,0 +1,15 @@
+// Metrics as JSON, for metrics.jsonl and result.json. Only .cpp files include this: nlohmann-json is slow to compile.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "trainer/observer.h"
+
+namespace elbow::trainer {
+
+// Adds `name`; a value that is not finite becomes null, and its name goes into the list `nonfinite`.
+void put_number(nlohmann::ordered_json& object, const char* name, double value);
+
+nlohmann::ordered_json metrics_json(const SplitMetrics& metrics);
+
+}  // namespace elbow::trainer

@@ -1,0 +1,58 @@
+// What the training loop tells while it runs. A progress line, a log and a test watch through it; the loop knows none of
+// them.
+//
+// Threads: the loop calls on its own thread, and waits; calls are in the order of the run.
+// Ranks:   rank 0 only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace elbow::trainer {
+
+// Where a run stands after a step. Epochs and steps count from 1.
+struct StepProgress {
+  int64_t epoch = 0;
+  int64_t epochs = 0;
+  int64_t step_in_epoch = 0;
+  int64_t steps_per_epoch = 0;
+  int64_t steps_done = 0;       // by this launch: a resumed run starts again at 0
+  double seconds = 0;           // since this launch's first step began, evaluation included
+  double examples_per_s = 0;    // over the last few steps
+  double loss = 0;              // mean over this epoch's examples so far, on the optimised scale
+};
+
+// One split, measured over all its examples. For `train`: the running mean over the epoch, as trained.
+struct SplitMetrics {
+  std::string split;            // "train", "validation", "test"
+  int64_t epoch = 0;
+  int64_t step = 0;             // optimizer steps made when this was measured
+  int64_t examples = 0;
+  double loss = 0;              // on the optimised scale, with annealing and L2 as trained
+  double recon_nats = 0;        // per example
+  double kl_nats = 0;           // per example, without weight
+  double elbo_nats = 0;         // -(recon_nats + kl_nats)
+  double mu_mean = 0;           // over examples and latent units
+  double mu_std = 0;
+  double sigma_mean = 0;
+  double sigma_std = 0;
+  double sigma_min = 0;
+  double sigma_max = 0;
+  double seconds = 0;           // that this split took in this epoch
+  double examples_per_s = 0;
+};
+
+class Observer {
+ public:
+  Observer() = default;
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+  virtual ~Observer() = default;
+
+  virtual void on_step(const StepProgress& progress) = 0;  // after every log.every_steps steps and an epoch's last
+  // After an epoch and its evaluation. `held_out` is validation, or test where there is no validation split.
+  virtual void on_epoch(const SplitMetrics& train, const SplitMetrics& held_out) = 0;
+  virtual void on_note(const std::string& sentence) = 0;   // something that the user should know
+};
+
+}  // namespace elbow::trainer

@@ -1,0 +1,46 @@
+// Optimizers on flat rows. Element by element and without memory of their own: state lies in the pack.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "models/parameter_layout.h"
+#include "trainer/settings.h"
+#include "trainer/thread_team.h"
+
+namespace elbow::trainer {
+
+// What one update of a row needs besides tensors.
+struct UpdateRates {
+  double lr;
+  double l2;      // adds 2 * l2 * w to the gradient of every weight (not of biases)
+  int64_t step;   // optimizer steps made before this one
+};
+
+class Optimizer {
+ public:
+  // rmsprop: s = rho s + (1 - rho) g^2, w -= lr g / (sqrt(s) + epsilon): Keras 2's meaning, epsilon outside the root.
+  // adam:    Kingma & Ba 2015, algorithm 1, with PyTorch's order of operations; its step counts from 1.
+  explicit Optimizer(const OptimizerSettings& settings);
+
+  int64_t states() const;                     // S: 1 for rmsprop, 2 for adam
+  std::vector<std::string> state_names() const;  // as in files: "square_average"; "first_moment", "second_moment"
+
+  // One update of one row, in place, shared out over the team. parameters, gradient: [P]; state: [S, P]; float32, contiguous.
+  void update(const models::ParameterLayout& layout, const UpdateRates& rates, const at::Tensor& gradient, at::Tensor parameters,
+              at::Tensor state, ThreadTeam& team) const;
+
+ private:
+  bool adam_;
+  double beta1_, beta2_, rho_, epsilon_;
+};
+
+// Whether every number is finite. values: float32, contiguous.
+bool all_finite(const at::Tensor& values, ThreadTeam& team);
+
+// Sum of the squares of all weights (not biases) of one row [P], in float64.
+double sum_of_squared_weights(const models::ParameterLayout& layout, const at::Tensor& row);
+
+}  // namespace elbow::trainer

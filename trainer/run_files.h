@@ -1,0 +1,55 @@
+// manifest.json (the circumstances of a run, written at its start) and result.json (its end, written last). Plain structs
+// in, files out.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trainer/dataset.h"
+#include "trainer/observer.h"
+
+namespace elbow::trainer {
+
+struct RankPlace {
+  std::string host;
+  std::string device;  // "cpu", or a GPU's name
+};
+
+// Versions of elbow, LibTorch and the compiler, and the git revision, are added by write_manifest().
+struct Manifest {
+  std::vector<std::string> arguments;  // with the program's name
+  std::string mpi;                     // version line, "" where MPI was not started
+  std::vector<RankPlace> ranks;        // by rank
+  std::string backend;                 // of the communicator
+  int64_t threads_per_rank = 0;
+  std::vector<DataFile> data_files;
+  std::string started;                 // utc_now()
+  std::map<std::string, std::string> exact_settings;  // what exact mode relies on; empty in fast mode
+};
+
+enum class RunStatus { kComplete, kFailed, kInterrupted };
+
+struct RunResult {
+  RunStatus status = RunStatus::kFailed;
+  int exit_code = 1;
+  std::string error;  // the sentence; "" where there was none
+  int64_t epochs_done = 0;
+  int64_t steps_done = 0;
+  std::vector<SplitMetrics> final_metrics;  // by split, last epoch
+  std::optional<SplitMetrics> best;         // the epoch with the highest elbo_nats on the selecting split
+  double seconds = 0;
+  double examples_per_s = 0;                // training only, over the whole run
+  std::string weights;                      // file, relative to the run folder; "" where none was written
+};
+
+// Both replace the file atomically and throw std::runtime_error that names it.
+void write_manifest(const std::filesystem::path& file, const Manifest& manifest);
+void write_result(const std::filesystem::path& file, const RunResult& result);  // "status" stands on a line of its own
+
+std::string utc_now();  // "2024-01-31T12:00:00Z"
+
+}  // namespace elbow::trainer

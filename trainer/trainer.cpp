@@ -1,0 +1,143 @@
+#include "trainer/trainer.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "models/initialisation.h"
+#include "models/linear.h"
+#include "trainer/error.h"
+#include "trainer/metric_sums.h"
+
+namespace elbow::trainer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+Binarise binarise_named(const std::string& name) {
+  if (name == "none") return Binarise::kNone;
+  if (name == "threshold") return Binarise::kThreshold;
+  if (name == "stochastic") return Binarise::kStochastic;
+  if (name == "static") return Binarise::kStatic;
+  throw SettingError(fmt::format("data.binarise = {}: choose none, threshold, stochastic or static", name));
+}
+
+}  // namespace
+
+Row row_of(const Settings& settings, int64_t observed) {
+  return {.seed = static_cast<uint64_t>(settings.train.seed),
+          .beta = effective_beta(settings.objective, observed),
+          .anneal_steps = settings.objective.anneal == "linear" ? settings.objective.anneal_steps : 0.0,
+          .l2 = settings.objective.l2,
+          .lr = settings.optimizer.lr};
+}
+
+std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed) {
+  return models::make_vae({.observed = observed,
+                           .encoder = settings.model.encoder,
+                           .latent = settings.model.latent,
+                           .decoder = settings.model.decoder,
+                           .activation = models::activation_named(settings.model.activation)});
+}
+
+int64_t leaves_of(const TrainSettings& settings) {
+  if (settings.reproducible != "exact") return 0;
+  return settings.leaves > 0 ? settings.leaves : automatic_leaves(settings.batch_size);
+}
+
+Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data, comm::Communicator& ranks, ThreadTeam& team)
+    : settings_(settings),
+      data_(data),
+      ranks_(ranks),
+      team_(team),
+      model_(model_of(settings, data.observed())),
+      objective_(models::make_elbo()),
+      optimizer_(settings.optimizer),
+      scale_(settings.objective.reduction == "pixel_mean" ? 1.0 / static_cast<double>(data.observed()) : 1.0) {
+  pack_.rows = std::move(rows);
+  const auto count = static_cast<int64_t>(pack_.rows.size());
+  pack_.parameters = at::zeros({count, model_->layout().size()});
+  pack_.state = at::zeros({count, optimizer_.states(), model_->layout().size()});
+  const auto how = models::initialisation_named(settings.model.initialisation);
+  team_.run(count, [&](int64_t k) {
+    models::initialise(model_->layout(), how, settings_.model.initial_std, pack_.rows[k].seed, pack_.parameters.select(0, k));
+  });
+  step_ = std::make_unique<Step>(StepParts{.model = *model_,
+                                           .objective = *objective_,
+                                           .optimizer = optimizer_,
+                                           .data = data_.train,
+                                           .request = request(),
+                                           .batch_size = settings.train.batch_size,
+                                           .shuffle = settings.train.shuffle,
+                                           .scale = scale_,
+                                           .leaves = leaves_of(settings.train)},
+                                 pack_, ranks_, team_);
+}
+
+BatchRequest Trainer::request() const {
+  return {.binarise = binarise_named(settings_.data.binarise), .threshold = static_cast<int>(settings_.data.threshold)};
+}
+
+SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
+  return evaluate({.model = *model_, .data = split, .split = id, .request = request(), .scale = scale_}, pack_.rows[row],
+                  pack_.parameters.narrow(0, row, 1), ranks_, team_);
+}
+
+EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interruption) {
+  const auto start = Clock::now();
+  const int64_t steps = steps_per_epoch();
+  const auto rows = static_cast<int64_t>(pack_.rows.size());
+  auto sums = at::zeros({rows, kMetricSums}, at::kDouble);
+  auto recent = start;
+  int64_t recent_examples = 0;
+  EpochResult result;
+  while (pack_.batch < steps) {
+    const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
+    sums.add_(step_sums);
+    ++steps_done_;
+    const double* of_step = step_sums.const_data_ptr<double>();
+    recent_examples += static_cast<int64_t>(of_step[kExamples]);
+    if (observer != nullptr && (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps)) {
+      const double* so_far = sums.const_data_ptr<double>();
+      const double elapsed = seconds_since(recent);
+      observer->on_step({.epoch = pack_.rows[0].epoch + 1,
+                         .epochs = settings_.train.epochs,
+                         .step_in_epoch = pack_.batch,
+                         .steps_per_epoch = steps,
+                         .steps_done = steps_done_,
+                         .seconds = seconds_done_ + seconds_since(start),
+                         .examples_per_s = static_cast<double>(recent_examples) / elapsed,
+                         .loss = so_far[kLoss] / so_far[kExamples]});
+      recent = Clock::now();
+      recent_examples = 0;
+    }
+    if (of_step[kStopVotes] > 0 && pack_.batch < steps) {
+      seconds_done_ += seconds_since(start);
+      result.interrupted = true;
+      return result;
+    }
+  }
+  const double seconds = seconds_since(start);
+  pack_.batch = 0;
+  for (int64_t k = 0; k < rows; ++k) {
+    auto& row = pack_.rows[k];
+    ++row.epoch;
+    auto train = metrics_of(sums.const_data_ptr<double>() + k * kMetricSums);
+    train.split = data_.train.name;
+    train.epoch = row.epoch;
+    train.step = row.step;
+    train.seconds = seconds;
+    train.examples_per_s = static_cast<double>(train.examples) / seconds;
+    result.train.push_back(train);
+    const auto& held_out = data_.selection();
+    const auto id = held_out.name == data_.test.name ? SplitId::kTest : SplitId::kValidation;
+    result.held_out.push_back(evaluate_row(k, held_out, id));
+  }
+  seconds_done_ += seconds_since(start);
+  return result;
+}
+
+}  // namespace elbow::trainer

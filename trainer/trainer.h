@@ -1,0 +1,70 @@
+// Trains the rows of a pack, epoch by epoch, and measures them. Writes no files and knows no command line.
+//
+// Every rank of the group makes the same calls in the same order.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "models/model.h"
+#include "trainer/dataset.h"
+#include "trainer/evaluation.h"
+#include "trainer/interruption.h"
+#include "trainer/observer.h"
+#include "trainer/pack.h"
+#include "trainer/settings.h"
+#include "trainer/step.h"
+#include "trainer/thread_team.h"
+
+namespace elbow::trainer {
+
+// The row that a trial's settings describe. observed: pixels of an example.
+Row row_of(const Settings& settings, int64_t observed);
+
+// The network that a trial's settings describe.
+std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed);
+
+// Leaves of exact mode for these settings; 0 in fast mode.
+int64_t leaves_of(const TrainSettings& settings);
+
+struct EpochResult {
+  bool interrupted = false;             // the ranks agreed to stop before the epoch's end; the metrics are then empty
+  std::vector<SplitMetrics> train;      // one a row
+  std::vector<SplitMetrics> held_out;   // one a row, on Dataset::selection()
+};
+
+class Trainer {
+ public:
+  // `settings` gives what all rows share (the shape key); `rows` what may differ. Weights are initialised from each row's seed.
+  // The referenced objects must outlive the trainer.   Throws SettingError.
+  Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data, comm::Communicator& ranks, ThreadTeam& team);
+
+  // From the pack's position to the end of its epoch, and the evaluation after it. Either may be null; `observer` gets on_step only.
+  // Throws NonFinite, comm::PeerLost.
+  EpochResult run_epoch(Observer* observer, const Interruption* interruption);
+
+  SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);
+
+  const models::Model& model() const { return *model_; }
+  const Pack& pack() const { return pack_; }
+  int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
+
+ private:
+  BatchRequest request() const;
+
+  Settings settings_;
+  const Dataset& data_;
+  comm::Communicator& ranks_;
+  ThreadTeam& team_;
+  std::unique_ptr<models::Model> model_;
+  std::unique_ptr<models::Objective> objective_;
+  Optimizer optimizer_;
+  double scale_;
+  Pack pack_;
+  std::unique_ptr<Step> step_;
+  int64_t steps_done_ = 0;
+  double seconds_done_ = 0;
+};
+
+}  // namespace elbow::trainer
