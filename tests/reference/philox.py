@@ -47,7 +47,7 @@ def normal(seed, purpose, time, examples, draw, width):
 
 
 def evaluation_noise(seed, split, first_example, count, latent):
-    """[count, latent]: what `elbow train` and `elbow evaluate` draw for a split. `first_example` is the global index of the
+    """[count, latent]: what elbow draws to evaluate a split. `first_example` is the global index of the
     split's first example: indices count all training images, of which `validation` is the end, then the test images."""
     return normal(seed, "evaluation_noise", SPLITS[split], first_example + np.arange(count), 0, latent)
 
