@@ -42,7 +42,7 @@ target_compile_options(LibTorch::cpu INTERFACE
 target_link_options(LibTorch::cpu INTERFACE ${_rpath_link})
 target_link_libraries(LibTorch::cpu INTERFACE LibTorch::torch_cpu LibTorch::c10)
 
-file(GLOB _cuda_include "${_nvidia}/cu*/include/cuda_runtime_api.h")
+file(GLOB _cuda_include "${_nvidia}/cu*/include/cccl")
 file(GLOB _cudart "${_nvidia}/cu*/lib/libcudart.so.*")
 file(GLOB _nvrtc "${_nvidia}/cu*/lib/libnvrtc.so.*")
 file(GLOB _nccl "${_nvidia}/nccl/lib/libnccl.so.*")
@@ -56,7 +56,8 @@ if(EXISTS "${_torch}/lib/libtorch_cuda.so" AND _cuda_include AND _cudart AND _nv
   _libtorch_library(LibTorch::nvrtc "${_nvrtc}")
   _libtorch_library(LibTorch::nccl "${_nccl}")
   add_library(LibTorch::cuda INTERFACE IMPORTED)
-  target_include_directories(LibTorch::cuda SYSTEM INTERFACE "${_cuda_include}" "${_nccl_include}")
+  target_include_directories(LibTorch::cuda SYSTEM INTERFACE
+    "${_cuda_include}" "${_cuda_include}/cccl" "${_nccl_include}")
   # libtorch_cuda.so registers its kernels when it is loaded, so it is linked even where no symbol of it is used.
   target_link_options(LibTorch::cuda INTERFACE "LINKER:--no-as-needed")
   target_link_libraries(LibTorch::cuda INTERFACE LibTorch::cpu LibTorch::torch_cuda LibTorch::c10_cuda
