@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 
 namespace elbow::tests {
@@ -35,11 +34,6 @@ std::filesystem::path TemporaryDirectory::write(const std::string& name,
   stream.write(text.data(), static_cast<std::streamsize>(text.size()));
   stream.close();
   return file;
-}
-
-std::string text_of(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
 }  // namespace elbow::tests
