@@ -119,4 +119,12 @@ void MpiSession::abort(int exit_code) {
   _exit(exit_code);
 }
 
+std::string mpi_library() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  MPI_Get_library_version(text, &length);
+  const std::string version(text, static_cast<size_t>(length));
+  return version.substr(0, version.find_first_of(",\n"));
+}
+
 }  // namespace elbow::comm

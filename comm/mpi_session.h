@@ -64,4 +64,7 @@ class MpiSession {
   std::atomic<bool> healthy_ = true;
 };
 
+// Name and version of the MPI library, one line.
+std::string mpi_library();
+
 }  // namespace elbow::comm

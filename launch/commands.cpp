@@ -2,14 +2,32 @@
 
 #include <cstdio>
 
-namespace elbow::launch {
+#include "launch/world.h"
 
-ExitCode run_command(const std::vector<std::string>& arguments) {
-  const Command command = parse_command_line(arguments);
-  if (const auto* train = std::get_if<TrainCommand>(&command)) return run_train(*train, arguments);
+namespace elbow::launch {
+namespace {
+
+ExitCode run_alone(const Command& command) {
   if (const auto* config = std::get_if<ConfigCommand>(&command)) return run_config(*config);
   std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
   return ExitCode::kDone;
+}
+
+}  // namespace
+
+ExitCode run_command(const std::vector<std::string>& arguments) {
+  if (!under_launcher()) {
+    const Command command = parse_command_line(arguments);
+    if (!std::holds_alternative<TrainCommand>(command)) return run_alone(command);
+  }
+  // Under a launcher even a mistyped command needs MPI, so that it is told once and all ranks leave alike.
+  World world;
+  return world.run([&] {
+    std::optional<Command> command;
+    world.together([&] { command = parse_command_line(arguments); });
+    if (const auto* train = std::get_if<TrainCommand>(&*command)) return run_train(*train, arguments, world);
+    return world.ranks().rank() == 0 ? run_alone(*command) : ExitCode::kDone;
+  });
 }
 
 }  // namespace elbow::launch

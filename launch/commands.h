@@ -10,10 +10,13 @@
 
 namespace elbow::launch {
 
+class World;
+
 // Parses `arguments` (without the program's name) and runs the verb.
 ExitCode run_command(const std::vector<std::string>& arguments);
 
 ExitCode run_config(const ConfigCommand& command);
-ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments);
+// Every rank of `world` calls it.
+ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments, World& world);
 
 }  // namespace elbow::launch

@@ -1,5 +1,7 @@
-// What the program's exit code means.
+// What the program's exit code means, and which exception leads to which.
 #pragma once
+
+#include <exception>
 
 namespace elbow::launch {
 
@@ -12,5 +14,7 @@ enum class ExitCode : int {
   kUnfinished = 75,   // not finished, but resumable, whatever the cause
   kUnresumable = 86,  // not finished, and not resumable
 };
+
+ExitCode exit_code_of(const std::exception& error);
 
 }  // namespace elbow::launch

@@ -29,20 +29,26 @@ std::string mkl_branch() {
   }
 }
 
-std::string fix_mkl_branch(const std::string& branch) {
-  const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const std::string wanted = branch == "auto" ? (has_avx512 ? "avx512" : "avx2") : branch;
-  if ((wanted == "avx512" && !has_avx512) || (wanted == "avx2" && !has_avx2)) {
-    throw std::runtime_error(fmt::format(
-        "exact mode needs the {} instructions, which this CPU lacks: use a machine that has them, or train.reproducible=fast",
-        wanted));
+std::string best_mkl_branch() {
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl")) {
+    return "avx512";
   }
-  const int status = mkl_serv_cbwr_set(wanted == "avx512" ? kAvx512 : kAvx2);
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "avx2" : "none";
+}
+
+std::string fix_mkl_branch(const std::string& branch) {
+  const std::string best = best_mkl_branch();
+  if (best == "none" || (branch == "avx512" && best != "avx512")) {
+    throw std::runtime_error(fmt::format(
+        "exact mode needs the CPU's {} instructions, and this CPU has not got them: use a machine that has, or "
+        "train.reproducible=fast",
+        branch == "avx512" ? "AVX-512" : "AVX2"));
+  }
+  const int status = mkl_serv_cbwr_set(branch == "avx512" ? kAvx512 : kAvx2);
   const std::string now = mkl_branch();
-  if (now != wanted + ",strict") {
-    throw std::runtime_error(fmt::format("MKL did not take the branch {} (status {}): it reports {}", wanted, status, now));
+  if (now != branch + ",strict") {
+    throw std::runtime_error(fmt::format("MKL did not take the branch {} (status {}): it reports {}", branch, status, now));
   }
   return now;
 }

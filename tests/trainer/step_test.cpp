@@ -17,7 +17,7 @@ using tests::small_data;
 using tests::spawn_ranks;
 
 // Before the first product of this process.
-const std::string kBranch = models::fix_mkl_branch("auto");
+const std::string kBranch = models::fix_mkl_branch(models::best_mkl_branch());
 
 Settings small_settings(const std::string& mode) {
   Settings settings;

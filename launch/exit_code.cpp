@@ -1,0 +1,15 @@
+#include "launch/exit_code.h"
+
+#include "comm/error.h"
+#include "trainer/error.h"
+
+namespace elbow::launch {
+
+ExitCode exit_code_of(const std::exception& error) {
+  if (dynamic_cast<const trainer::SettingError*>(&error) != nullptr) return ExitCode::kUsage;
+  if (dynamic_cast<const trainer::DataError*>(&error) != nullptr) return ExitCode::kData;
+  if (dynamic_cast<const comm::PeerLost*>(&error) != nullptr) return ExitCode::kUnresumable;
+  return ExitCode::kFailed;
+}
+
+}  // namespace elbow::launch

@@ -1,0 +1,78 @@
+#include "launch/world.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "comm/communicators.h"
+#include "comm/error.h"
+#include "comm/text.h"
+
+namespace elbow::launch {
+namespace {
+
+void print(const std::string& sentence) {
+  if (!sentence.empty()) fmt::print(stderr, "elbow: {}\n", sentence);
+}
+
+}  // namespace
+
+World::World() : ranks_(session_.size() > 1 ? comm::make_mpi(session_) : comm::make_self()) {}
+
+void World::together(const std::function<void()>& work) {
+  std::string sentence;
+  int64_t code = 0;
+  try {
+    work();
+  } catch (const comm::PeerLost&) {
+    throw;
+  } catch (const std::exception& error) {
+    sentence = error.what();
+    code = static_cast<int64_t>(exit_code_of(error));
+  }
+  // The largest key is the lowest failed rank's: (ranks from it to the last, exit code).
+  constexpr int64_t kCodes = 256;
+  const int64_t key = code == 0 ? 0 : (ranks_->size() - ranks_->rank()) * kCodes + code;
+  auto largest = at::full({1}, key, at::kLong);
+  ranks_->all_reduce_max(largest);
+  const int64_t found = largest.item<int64_t>();
+  if (found != 0) throw SharedError(static_cast<ExitCode>(found % kCodes), found == key ? sentence : "");
+}
+
+std::string World::from_rank_0(const std::function<std::string()>& make) {
+  std::string text;
+  together([&] {
+    if (ranks_->rank() == 0) text = make();
+  });
+  return comm::broadcast_text(*ranks_, text, 0);
+}
+
+ExitCode World::leave(ExitCode code) {
+  ranks_.reset();
+  session_.close();
+  if (!session_.healthy()) _exit(static_cast<int>(code));
+  return code;
+}
+
+ExitCode World::run(const std::function<ExitCode()>& verb) {
+  try {
+    return leave(verb());
+  } catch (const SharedError& error) {
+    print(error.what());
+    return leave(error.code());
+  } catch (const std::exception& error) {
+    print(ranks_->size() == 1 ? error.what()
+                              : fmt::format("rank {} on {}: {}", ranks_->rank(), session_.host(session_.rank()), error.what()));
+    if (ranks_->size() == 1) return leave(exit_code_of(error));
+    session_.abort(static_cast<int>(exit_code_of(error)));
+  }
+}
+
+bool under_launcher() {
+  return std::getenv("PMIX_RANK") != nullptr || std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr;
+}
+
+}  // namespace elbow::launch
