@@ -30,7 +30,7 @@ class Communicator {
   virtual std::string host(int rank) const = 0;   // host name of a rank
 
   // Adds, or takes the maximum of, `tensor` over all ranks, in place; every rank gets the same bits.
-  // Requires: contiguous; float32, float64, int32, int64 or uint8.
+  // Requires: contiguous; float32, float64, int32, int64 or uint8. The maximum with a NaN is NaN (NCCL leaves it open).
   virtual void all_reduce_sum(at::Tensor tensor) = 0;
   virtual void all_reduce_max(at::Tensor tensor) = 0;
 
@@ -49,8 +49,12 @@ class Communicator {
   virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
 
   // The survivors' communicator, in the old order. Called by every survivor after PeerLost; also allowed, and then a
-  // plain copy, when nobody is lost.
+  // plain copy, when nobody is lost. A survivor that is still inside an operation leaves it with PeerLost. Afterwards
+  // this communicator can only be destroyed.
   virtual std::unique_ptr<Communicator> shrink() = 0;
+
+  // A rank of this group that is known here and now to be dead, or -1. Local, cheap, and any thread may call it.
+  virtual int lost_rank() { return -1; }
 
   // What the caller is doing: goes into the sentences of PeerLost. Local and cheap.
   void at(int64_t step, const char* phase) { step_ = step, phase_ = phase; }

@@ -69,8 +69,20 @@ MPI_Op max_of(at::ScalarType dtype) {
 // there.
 class OnHost {
  public:
-  explicit OnHost(const at::Tensor& tensor)
-      : tensor_(tensor.detach()), host_(tensor_.is_cpu() ? tensor_ : tensor_.cpu()) {}
+  enum class Content {
+    kNeeded,
+    kOverwritten
+  };  // whether the operation reads what the tensor holds
+
+  OnHost(const at::Tensor& tensor, Content content) : tensor_(tensor.detach()) {
+    if (tensor_.is_cpu()) {
+      host_ = tensor_;
+    } else {
+      host_ = content == Content::kNeeded
+                  ? tensor_.cpu()
+                  : at::empty(tensor_.sizes(), tensor_.options().device(at::kCPU));
+    }
+  }
   char* bytes() const { return static_cast<char*>(host_.data_ptr()); }
   int64_t byte_count() const { return static_cast<int64_t>(host_.nbytes()); }
   void bring_back() {
@@ -128,8 +140,8 @@ class MpiCommunicator final : public Communicator {
                   std::span<const int64_t> counts) override {
     require_gatherable(input, output, counts, rank_, size_);
     require_usable("all_gather");
-    const OnHost source(input);
-    OnHost target(output);
+    const OnHost source(input, OnHost::Content::kNeeded);
+    OnHost target(output, OnHost::Content::kOverwritten);
     const int64_t row_bytes = row_size(output);
     if (target.byte_count() <= options_.chunk_bytes) {
       gather_at_once(source, target, counts, row_bytes);
@@ -143,7 +155,7 @@ class MpiCommunicator final : public Communicator {
     require_contiguous(tensor, "broadcast");
     require_root(root, size_);
     require_usable("broadcast");
-    OnHost host(tensor);
+    OnHost host(tensor, rank_ == root ? OnHost::Content::kNeeded : OnHost::Content::kOverwritten);
     broadcast_bytes(host.bytes(), host.byte_count(), root, "broadcast");
     if (rank_ != root) host.bring_back();
   }
@@ -159,6 +171,14 @@ class MpiCommunicator final : public Communicator {
     require_color(color);
     require_usable("split");
     return derive("split", [&](MPI_Comm* part) { return MPI_Comm_split(comm_, color, key, part); });
+  }
+
+  int lost_rank() override {
+    if (!session_.fault_tolerant()) return -1;
+    int arrived = 0;  // a probe lets MPI take note of what happened
+    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &arrived, MPI_STATUS_IGNORE);
+    const auto failed = ulfm::failed_ranks(comm_);
+    return failed.empty() ? -1 : *std::ranges::min_element(failed);
   }
 
   std::unique_ptr<Communicator> duplicate() {
@@ -202,7 +222,7 @@ class MpiCommunicator final : public Communicator {
 
   void all_reduce(const at::Tensor& tensor, MPI_Op op, const char* name) {
     require_usable(name);
-    OnHost host(tensor);
+    OnHost host(tensor, OnHost::Content::kNeeded);
     const MPI_Datatype type = type_of(tensor.scalar_type());
     const int64_t item = tensor.element_size();
     const int64_t chunk = std::max<int64_t>(1, options_.chunk_bytes / item);
@@ -281,15 +301,11 @@ class MpiCommunicator final : public Communicator {
 
   int who_died() {
     const auto deadline = std::chrono::steady_clock::now() + kWhoDiedDeadline;
-    do {
-      const auto failed = ulfm::failed_ranks(comm_);
-      if (!failed.empty()) return *std::ranges::min_element(failed);
-      int arrived = 0;
-      MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &arrived,
-                 MPI_STATUS_IGNORE);  // lets MPI work
+    while (true) {
+      const int rank = lost_rank();
+      if (rank >= 0 || std::chrono::steady_clock::now() > deadline) return rank;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    } while (std::chrono::steady_clock::now() < deadline);
-    return -1;
+    }
   }
 
   MpiSession& session_;

@@ -28,6 +28,10 @@ std::vector<std::pair<std::string, std::string>> mpi_settings(const Environment&
   std::vector<std::pair<std::string, std::string>> settings;
   if (!environment("OMPI_MCA_coll")) settings.emplace_back("OMPI_MCA_coll", "^han");
 
+  if (!environment("OMPI_MCA_mpi_yield_when_idle")) {
+    settings.emplace_back("OMPI_MCA_mpi_yield_when_idle", "1");
+  }
+
   const bool user_chose = environment("OMPI_MCA_btl") || environment("OMPI_MCA_pml");
   const bool fault_tolerant = environment("OMPI_MCA_mpi_ft_enable").value_or("0") != "0";
   if (!user_chose && (one_host(environment) || fault_tolerant)) {

@@ -234,6 +234,11 @@ class ThreadCommunicator final : public Communicator {
     return of(group_->survivors);
   }
 
+  int lost_rank() override {
+    const Lock lock(world_->mutex);
+    return first(Life::kLost);
+  }
+
  private:
   // Takes part in one collective and returns when it is done.
   std::shared_ptr<Round> meet(Offer offer) {
@@ -288,15 +293,18 @@ class ThreadCommunicator final : public Communicator {
 
   bool gone(int rank) const { return lost(rank) || life(rank) == Life::kLeft; }
 
+  int first(Life wanted) const {
+    for (int rank = 0; rank < size(); ++rank) {
+      if (life(rank) == wanted) return rank;
+    }
+    return -1;
+  }
+
   // The rank to blame: one that was lost rather than one that left because of it. -1 if all are
   // there.
   int first_gone() const {
-    for (const Life wanted : {Life::kLost, Life::kLeft}) {
-      for (int rank = 0; rank < size(); ++rank) {
-        if (life(rank) == wanted) return rank;
-      }
-    }
-    return -1;
+    const int lost = first(Life::kLost);
+    return lost >= 0 ? lost : first(Life::kLeft);
   }
 
   bool broken() const { return group_->revoked || first_gone() >= 0; }

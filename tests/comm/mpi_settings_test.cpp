@@ -29,24 +29,26 @@ auto settings(Variables variables, int major = 5) {
 const Variables kOneHost = {{"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}};
 const Variables kTwoHosts = {{"OMPI_COMM_WORLD_SIZE", "4"}, {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}};
 
+const auto kNoHan = Pair("OMPI_MCA_coll", "^han");
+const auto kYield = Pair("OMPI_MCA_mpi_yield_when_idle", "1");
+
 Variables with(Variables variables, const std::string& name, const std::string& value) {
   variables[name] = value;
   return variables;
 }
 
 TEST(MpiSettings, OneHostSkipsTheProbingOfNetworks) {
-  const auto expected =
-      UnorderedElementsAre(Pair("OMPI_MCA_coll", "^han"), Pair("OMPI_MCA_pml", "ob1"),
-                           Pair("OMPI_MCA_btl", "self,sm,tcp"));
+  const auto expected = UnorderedElementsAre(kNoHan, kYield, Pair("OMPI_MCA_pml", "ob1"),
+                                             Pair("OMPI_MCA_btl", "self,sm,tcp"));
   EXPECT_THAT(settings({}), expected);
   EXPECT_THAT(settings(kOneHost), expected);
   EXPECT_THAT(settings({{"PMIX_RANK", "0"}, {"SLURM_STEP_NUM_NODES", "1"}}), expected);
 }
 
 TEST(MpiSettings, SeveralHostsLetOpenMpiChooseTheNetwork) {
-  const auto expected = UnorderedElementsAre(Pair("OMPI_MCA_coll", "^han"));
-  EXPECT_THAT(settings(kTwoHosts), expected);
-  EXPECT_THAT(settings({{"PMIX_RANK", "0"}, {"SLURM_STEP_NUM_NODES", "3"}}), expected);
+  EXPECT_THAT(settings(kTwoHosts), UnorderedElementsAre(kNoHan, kYield));
+  EXPECT_THAT(settings({{"PMIX_RANK", "0"}, {"SLURM_STEP_NUM_NODES", "3"}}),
+              UnorderedElementsAre(kNoHan, kYield));
 }
 
 TEST(MpiSettings, FaultToleranceNeedsItsTransportsOnSeveralHostsToo) {
@@ -56,9 +58,9 @@ TEST(MpiSettings, FaultToleranceNeedsItsTransportsOnSeveralHostsToo) {
 
 TEST(MpiSettings, WhatTheUserSetStays) {
   EXPECT_THAT(settings(with(kOneHost, "OMPI_MCA_pml", "ucx")),
-              UnorderedElementsAre(Pair("OMPI_MCA_coll", "^han")));
-  EXPECT_THAT(settings(with(with(kOneHost, "OMPI_MCA_btl", "tcp,self"), "OMPI_MCA_coll", "^ucc")),
-              testing::IsEmpty());
+              UnorderedElementsAre(kNoHan, kYield));
+  auto all = with(with(kOneHost, "OMPI_MCA_btl", "tcp,self"), "OMPI_MCA_coll", "^ucc");
+  EXPECT_THAT(settings(with(all, "OMPI_MCA_mpi_yield_when_idle", "0")), testing::IsEmpty());
 }
 
 TEST(MpiSettings, SharedMemoryHasItsOldNameBeforeVersion5) {

@@ -34,6 +34,7 @@ TEST(ThreadWorld, EverySurvivorLearnsRankAndHostOfTheLost) {
       EXPECT_EQ(loss.host(), "c");
       EXPECT_EQ(loss.step(), 7);
       EXPECT_EQ(loss.phase(), "gradient sum");
+      EXPECT_EQ(ranks.lost_rank(), 2);
       ++survivors;
     }
   };

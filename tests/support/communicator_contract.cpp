@@ -43,6 +43,7 @@ void knows_its_place(Communicator& ranks, at::Device) {
   EXPECT_GE(ranks.size(), 1);
   EXPECT_GE(ranks.rank(), 0);
   EXPECT_LT(ranks.rank(), ranks.size());
+  EXPECT_EQ(ranks.lost_rank(), -1);
   for (int rank = 0; rank < ranks.size(); ++rank) EXPECT_FALSE(ranks.host(rank).empty());
 }
 
@@ -193,6 +194,8 @@ void splits_by_color_and_key(Communicator& ranks, at::Device device) {
 }
 
 void communicators_are_independent(Communicator& ranks, at::Device device) {
+  if (device.is_cuda() && ranks.size() > 1)
+    return;  // NCCL may deadlock if ranks launch in different orders
   const auto first = ranks.split(0, 0), second = ranks.split(0, 0);
   const auto work = [&](Communicator& own, int64_t value) {
     for (int i = 0; i < 200; ++i) {

@@ -1,3 +1,0 @@
-#include <ATen/cuda/CUDAContext.h>
-#include <nccl.h>
-#include <nvrtc.h>
