@@ -2,9 +2,11 @@
 //
 // Order:   every rank calls the same operations in the same order, with the same shapes and dtypes.
 // Threads: one thread at a time per object; separate objects are independent.
-// Streams: for CUDA tensors an operation starts after the work queued on the caller's current stream; that stream sees
+// Streams: for CUDA tensors an operation starts after the work queued on the caller's current
+// stream; that stream sees
 //          the result after wait(). For CPU tensors an operation is finished when it returns.
-// Errors:  PeerLost on every survivor when a peer is gone; comm::Error for everything else. After PeerLost only
+// Errors:  PeerLost on every survivor when a peer is gone; comm::Error for everything else. After
+// PeerLost only
 //          shrink() and destruction are allowed. Destruction never throws.
 #pragma once
 
@@ -26,34 +28,38 @@ class Communicator {
 
   virtual int rank() const = 0;  // in [0, size())
   virtual int size() const = 0;
-  virtual std::string backend() const = 0;        // "self", "threads", "mpi", "nccl"
-  virtual std::string host(int rank) const = 0;   // host name of a rank
+  virtual std::string backend() const = 0;       // "self", "threads", "mpi", "nccl"
+  virtual std::string host(int rank) const = 0;  // host name of a rank
 
-  // Adds, or takes the maximum of, `tensor` over all ranks, in place; every rank gets the same bits.
-  // Requires: contiguous; float32, float64, int32, int64 or uint8. The maximum with a NaN is NaN (NCCL leaves it open).
+  // Adds, or takes the maximum of, `tensor` over all ranks, in place; every rank gets the same
+  // bits. Requires: contiguous; float32, float64, int32, int64 or uint8. The maximum with a NaN is
+  // NaN (NCCL leaves it open).
   virtual void all_reduce_sum(at::Tensor tensor) = 0;
   virtual void all_reduce_max(at::Tensor tensor) = 0;
 
-  // Concatenates every rank's `input` [counts[rank], ...] along the first dimension, in rank order, into
-  // `output` [sum(counts), ...]. Counts may differ and may be 0; `counts` has size() entries, equal on all ranks.
-  // Moves bytes, so any dtype and any bits survive.
-  virtual void all_gather(const at::Tensor& input, at::Tensor output, std::span<const int64_t> counts) = 0;
+  // Concatenates every rank's `input` [counts[rank], ...] along the first dimension, in rank order,
+  // into `output` [sum(counts), ...]. Counts may differ and may be 0; `counts` has size() entries,
+  // equal on all ranks. Moves bytes, so any dtype and any bits survive.
+  virtual void all_gather(const at::Tensor& input, at::Tensor output,
+                          std::span<const int64_t> counts) = 0;
 
   // Copies `tensor` of rank `root` onto all other ranks, in place.
   virtual void broadcast(at::Tensor tensor, int root) = 0;
 
   virtual void barrier() = 0;
-  virtual void wait() = 0;  // the caller's stream waits for what was started; nothing to do for CPU tensors
+  virtual void
+  wait() = 0;  // the caller's stream waits for what was started; nothing to do for CPU tensors
 
   // Ranks of equal `color` form a new group, ordered by `key`, then by rank. Every rank calls it.
   virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
 
-  // The survivors' communicator, in the old order. Called by every survivor after PeerLost; also allowed, and then a
-  // plain copy, when nobody is lost. A survivor that is still inside an operation leaves it with PeerLost. Afterwards
-  // this communicator can only be destroyed.
+  // The survivors' communicator, in the old order. Called by every survivor after PeerLost; also
+  // allowed, and then a plain copy, when nobody is lost. A survivor that is still inside an
+  // operation leaves it with PeerLost. Afterwards this communicator can only be destroyed.
   virtual std::unique_ptr<Communicator> shrink() = 0;
 
-  // A rank of this group that is known here and now to be dead, or -1. Local, cheap, and any thread may call it.
+  // A rank of this group that is known here and now to be dead, or -1. Local, cheap, and any thread
+  // may call it.
   virtual int lost_rank() { return -1; }
 
   // What the caller is doing: goes into the sentences of PeerLost. Local and cheap.

@@ -8,7 +8,8 @@ namespace {
 std::string sentence(int rank, const std::string& host, int64_t step, const std::string& phase,
                      const std::string& operation) {
   const std::string who = rank < 0 ? "a peer" : fmt::format("rank {} on {}", rank, host);
-  return fmt::format("{} was lost: {} in phase '{}' at step {} could not finish", who, operation, phase, step);
+  return fmt::format("{} was lost: {} in phase '{}' at step {} could not finish", who, operation,
+                     phase, step);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Errors of this layer. Every sentence names rank and host, so that a line of a log of many ranks can be understood alone.
+// Errors of this layer. Every sentence names rank and host, so that a line of a log of many ranks
+// can be understood alone.
 #pragma once
 
 #include <cstdint>
@@ -13,12 +14,14 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// A peer is gone, so a collective could not finish. Thrown on every survivor. After it only shrink() and destruction
-// of the communicator are allowed.
+// A peer is gone, so a collective could not finish. Thrown on every survivor. After it only
+// shrink() and destruction of the communicator are allowed.
 class PeerLost : public Error {
  public:
-  // `rank`, `host`: the lost peer, -1 and "" where the backend cannot tell. `step`, `phase`: what the caller was doing.
-  PeerLost(int rank, std::string host, int64_t step, std::string phase, const std::string& operation);
+  // `rank`, `host`: the lost peer, -1 and "" where the backend cannot tell. `step`, `phase`: what
+  // the caller was doing.
+  PeerLost(int rank, std::string host, int64_t step, std::string phase,
+           const std::string& operation);
 
   int rank() const { return rank_; }
   const std::string& host() const { return host_; }

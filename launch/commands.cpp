@@ -20,12 +20,14 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
     const Command command = parse_command_line(arguments);
     if (!std::holds_alternative<TrainCommand>(command)) return run_alone(command);
   }
-  // Under a launcher even a mistyped command needs MPI, so that it is told once and all ranks leave alike.
+  // Under a launcher even a mistyped command needs MPI, so that it is told once and all ranks leave
+  // alike.
   World world;
   return world.run([&] {
     std::optional<Command> command;
     world.together([&] { command = parse_command_line(arguments); });
-    if (const auto* train = std::get_if<TrainCommand>(&*command)) return run_train(*train, arguments, world);
+    if (const auto* train = std::get_if<TrainCommand>(&*command))
+      return run_train(*train, arguments, world);
     return world.ranks().rank() == 0 ? run_alone(*command) : ExitCode::kDone;
   });
 }

@@ -17,6 +17,7 @@ ExitCode run_command(const std::vector<std::string>& arguments);
 
 ExitCode run_config(const ConfigCommand& command);
 // Every rank of `world` calls it.
-ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments, World& world);
+ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
+                   World& world);
 
 }  // namespace elbow::launch

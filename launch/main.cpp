@@ -1,4 +1,5 @@
-// Exceptions become exit codes here, and nowhere else; where several ranks must agree on it first, in World::run.
+// Exceptions become exit codes here, and nowhere else; where several ranks must agree on it first,
+// in World::run.
 #include <malloc.h>
 
 #include <climits>
@@ -10,7 +11,8 @@
 
 namespace {
 
-// Tensors of a step are freed and allocated again in the next: without these glibc may give the memory back to the kernel each time.
+// Tensors of a step are freed and allocated again in the next: without these glibc may give the
+// memory back to the kernel each time.
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);

@@ -27,7 +27,8 @@ int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& se
   return std::max<int64_t>(1, usable / session.local_size());
 }
 
-// Fixes MKL's branch to the best one that all ranks have. Every rank calls it, before its first product.
+// Fixes MKL's branch to the best one that all ranks have. Every rank calls it, before its first
+// product.
 std::string agree_on_mkl_branch(World& world) {
   std::string branch = "avx512";
   for (const auto& best : comm::gather_texts(world.ranks(), models::best_mkl_branch())) {
@@ -37,7 +38,8 @@ std::string agree_on_mkl_branch(World& world) {
   return branch;
 }
 
-trainer::Manifest manifest_of(const std::vector<std::string>& arguments, World& world, const trainer::Dataset& data, int64_t threads,
+trainer::Manifest manifest_of(const std::vector<std::string>& arguments, World& world,
+                              const trainer::Dataset& data, int64_t threads,
                               const std::string& mkl_branch, int64_t leaves) {
   trainer::Manifest manifest{.arguments = arguments,
                              .mpi = comm::mpi_library(),
@@ -46,12 +48,15 @@ trainer::Manifest manifest_of(const std::vector<std::string>& arguments, World& 
                              .data_files = data.files,
                              .started = trainer::utc_now()};
   manifest.arguments.insert(manifest.arguments.begin(), "elbow");
-  for (int rank = 0; rank < world.ranks().size(); ++rank) manifest.ranks.push_back({world.ranks().host(rank), "cpu"});
-  if (leaves > 0) manifest.exact_settings = {{"mkl_branch", mkl_branch}, {"leaves", std::to_string(leaves)}};
+  for (int rank = 0; rank < world.ranks().size(); ++rank)
+    manifest.ranks.push_back({world.ranks().host(rank), "cpu"});
+  if (leaves > 0)
+    manifest.exact_settings = {{"mkl_branch", mkl_branch}, {"leaves", std::to_string(leaves)}};
   return manifest;
 }
 
-RunDescription description_of(const trainer::Trainer& trainer, const trainer::Dataset& data, const trainer::Manifest& manifest,
+RunDescription description_of(const trainer::Trainer& trainer, const trainer::Dataset& data,
+                              const trainer::Manifest& manifest,
                               const trainer::RunDirectory& directory, int64_t leaves) {
   RunDescription run{.folder = directory.path(),
                      .observed = data.observed(),
@@ -68,11 +73,13 @@ RunDescription description_of(const trainer::Trainer& trainer, const trainer::Da
 
 }  // namespace
 
-ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments, World& world) {
+ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
+                   World& world) {
   auto& ranks = world.ranks();
   const bool first = ranks.rank() == 0;
 
-  // Rank 0 alone reads file, environment and command line; the others parse the text that came of it.
+  // Rank 0 alone reads file, environment and command line; the others parse the text that came of
+  // it.
   ParsedConfig config;
   const auto text = world.from_rank_0([&] {
     config = parse_config(command.config, command.words, current_environment());
@@ -87,7 +94,10 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   const auto mkl_branch = leaves > 0 ? agree_on_mkl_branch(world) : models::mkl_branch();
   trainer::ThreadTeam team(threads_of(settings, world.session()));
   std::optional<trainer::Trainer> trainer;
-  world.together([&] { trainer.emplace(settings, std::vector{trainer::row_of(settings, data.observed())}, data, ranks, team); });
+  world.together([&] {
+    trainer.emplace(settings, std::vector{trainer::row_of(settings, data.observed())}, data, ranks,
+                    team);
+  });
 
   // The folder comes last, so that what is refused leaves none.
   const auto manifest = manifest_of(arguments, world, data, team.size(), mkl_branch, leaves);
@@ -98,7 +108,10 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     directory = create_run_folder(command.out, config.name);
     trainer::replace_text_file(directory->config(), effective_config(config, data.observed()));
     trainer::write_manifest(directory->manifest(), manifest);
-    std::fputs(settings_report(settings, description_of(*trainer, data, manifest, *directory, leaves)).c_str(), stdout);
+    std::fputs(
+        settings_report(settings, description_of(*trainer, data, manifest, *directory, leaves))
+            .c_str(),
+        stdout);
     std::fflush(stdout);
     progress = make_progress(command.progress, settings.train.epochs);
   });
@@ -113,7 +126,8 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                          *trainer);
   progress.reset();
   if (first) std::fputs(summary_report(result, directory->path()).c_str(), stdout);
-  if (!result.error.empty()) throw SharedError(static_cast<ExitCode>(result.exit_code), first ? result.error : "");
+  if (!result.error.empty())
+    throw SharedError(static_cast<ExitCode>(result.exit_code), first ? result.error : "");
   return static_cast<ExitCode>(result.exit_code);
 }
 

@@ -39,7 +39,8 @@ void World::together(const std::function<void()>& work) {
   auto largest = at::full({1}, key, at::kLong);
   ranks_->all_reduce_max(largest);
   const int64_t found = largest.item<int64_t>();
-  if (found != 0) throw SharedError(static_cast<ExitCode>(found % kCodes), found == key ? sentence : "");
+  if (found != 0)
+    throw SharedError(static_cast<ExitCode>(found % kCodes), found == key ? sentence : "");
 }
 
 std::string World::from_rank_0(const std::function<std::string()>& make) {
@@ -65,7 +66,8 @@ ExitCode World::run(const std::function<ExitCode()>& verb) {
     return leave(error.code());
   } catch (const std::exception& error) {
     print(ranks_->size() == 1 ? error.what()
-                              : fmt::format("rank {} on {}: {}", ranks_->rank(), session_.host(session_.rank()), error.what()));
+                              : fmt::format("rank {} on {}: {}", ranks_->rank(),
+                                            session_.host(session_.rank()), error.what()));
     if (ranks_->size() == 1) return leave(exit_code_of(error));
     session_.abort(static_cast<int>(exit_code_of(error)));
   }

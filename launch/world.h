@@ -1,4 +1,5 @@
-// The ranks of this launch, as a verb sees them: what all must do together, and how all leave with one exit code and one sentence.
+// The ranks of this launch, as a verb sees them: what all must do together, and how all leave with
+// one exit code and one sentence.
 #pragma once
 
 #include <functional>
@@ -12,10 +13,12 @@
 
 namespace elbow::launch {
 
-// An error that all ranks know of, so that all can leave in order. Its sentence is empty on ranks that need not print it.
+// An error that all ranks know of, so that all can leave in order. Its sentence is empty on ranks
+// that need not print it.
 class SharedError : public std::runtime_error {
  public:
-  SharedError(ExitCode code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
+  SharedError(ExitCode code, const std::string& sentence)
+      : std::runtime_error(sentence), code_(code) {}
   ExitCode code() const { return code_; }
 
  private:
@@ -30,15 +33,16 @@ class World {
   comm::MpiSession& session() { return session_; }
   comm::Communicator& ranks() { return *ranks_; }
 
-  // Every rank calls it with work of its own. Where the work throws on any rank, SharedError is thrown on all, with the sentence of
-  // the lowest such rank. comm::PeerLost passes through.
+  // Every rank calls it with work of its own. Where the work throws on any rank, SharedError is
+  // thrown on all, with the sentence of the lowest such rank. comm::PeerLost passes through.
   void together(const std::function<void()>& work);
 
   // Rank 0 makes a text; every rank gets it. What rank 0 throws becomes a SharedError.
   std::string from_rank_0(const std::function<std::string()>& make);
 
-  // Runs a verb on every rank and leaves MPI with all ranks at once. Prints the sentences of errors; one that not all ranks know of
-  // ends the whole job. Returns the exit code; does not return where a peer was lost.
+  // Runs a verb on every rank and leaves MPI with all ranks at once. Prints the sentences of
+  // errors; one that not all ranks know of ends the whole job. Returns the exit code; does not
+  // return where a peer was lost.
   ExitCode run(const std::function<ExitCode()>& verb);
 
  private:

@@ -1,8 +1,9 @@
 // What a kernel computes per element: plain scalar functions that g++ and NVRTC compile alike.
 //
-// float: branch-free polynomials that vectorise, within 3 ulp of the true value over the ranges that matter, and the same
-// bits for any vector width because no product is contracted into an add (-ffp-contract=off). double: the C library, for
-// the tests that compare with finite differences. NaN in, NaN out; exp overflows to infinity.
+// float: branch-free polynomials that vectorise, within 3 ulp of the true value over the ranges
+// that matter, and the same bits for any vector width because no product is contracted into an add
+// (-ffp-contract=off). double: the C library, for the tests that compare with finite differences.
+// NaN in, NaN out; exp overflows to infinity.
 #pragma once
 
 #include <bit>
@@ -32,7 +33,8 @@ ELBOW_HOST_DEVICE float exp_of(float x) {
   return x > 88.5f ? std::numeric_limits<float>::infinity() : value;
 }
 
-// log(1 + e) for e in [0, 1]: 2 atanh(s), s = e / (2 + e) <= 1/3, relative accuracy also for tiny e.
+// log(1 + e) for e in [0, 1]: 2 atanh(s), s = e / (2 + e) <= 1/3, relative accuracy also for tiny
+// e.
 ELBOW_HOST_DEVICE float log1p_from_ratio(float s) {
   const float q = s * s;
   float p = 0.116268937f;
@@ -60,7 +62,9 @@ ELBOW_HOST_DEVICE float log_of(float x) {
 
 ELBOW_HOST_DEVICE float expm1_of(float x) {
   // Near 0 the Taylor polynomial, so that the KL of a collapsed unit does not cancel.
-  const float t = x * (1.0f + x * (0.5f + x * (1.6666667e-1f + x * (4.1666668e-2f + x * (8.3333337e-3f + x * 1.3888889e-3f)))));
+  const float t =
+      x * (1.0f + x * (0.5f + x * (1.6666667e-1f +
+                                   x * (4.1666668e-2f + x * (8.3333337e-3f + x * 1.3888889e-3f)))));
   return std::fabs(x) < 0.25f ? t : exp_of(x) - 1.0f;
 }
 
@@ -92,17 +96,21 @@ ELBOW_HOST_DEVICE double log1p_unit(double e) { return std::log1p(e); }
 ELBOW_HOST_DEVICE double log_of(double x) { return std::log(x); }
 ELBOW_HOST_DEVICE double expm1_of(double x) { return std::expm1(x); }
 ELBOW_HOST_DEVICE double sigmoid_of(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-ELBOW_HOST_DEVICE double softplus_of(double x) { return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
+ELBOW_HOST_DEVICE double softplus_of(double x) {
+  return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x)));
+}
 ELBOW_HOST_DEVICE double tanh_of(double x) { return std::tanh(x); }
 
-// --- activations -----------------------------------------------------------------------------------------------------
+// --- activations
+// -----------------------------------------------------------------------------------------------------
 
 enum class Activation { kIdentity, kTanh, kRelu, kSigmoid, kSoftplus };
 
 template <Activation kind, class Scalar>
 ELBOW_HOST_DEVICE Scalar activate(Scalar a) {
   if constexpr (kind == Activation::kTanh) return tanh_of(a);
-  if constexpr (kind == Activation::kRelu) return a > Scalar(0) ? a : a * Scalar(0);  // NaN stays NaN
+  if constexpr (kind == Activation::kRelu)
+    return a > Scalar(0) ? a : a * Scalar(0);  // NaN stays NaN
   if constexpr (kind == Activation::kSigmoid) return sigmoid_of(a);
   if constexpr (kind == Activation::kSoftplus) return softplus_of(a);
   return a;
@@ -118,7 +126,8 @@ ELBOW_HOST_DEVICE Scalar activation_slope(Scalar y) {
   return Scalar(1);
 }
 
-// --- Bernoulli likelihood from a logit -------------------------------------------------------------------------------
+// --- Bernoulli likelihood from a logit
+// -------------------------------------------------------------------------------
 
 template <class Scalar>
 struct BernoulliTerm {
@@ -139,16 +148,18 @@ ELBOW_HOST_DEVICE BernoulliTerm<double> bernoulli(double a, double x) {
   return {softplus_of(a) - a * x, sigmoid_of(a) - x};
 }
 
-// --- Gaussian posterior ----------------------------------------------------------------------------------------------
+// --- Gaussian posterior
+// ----------------------------------------------------------------------------------------------
 
-// KL(N(mean, exp(log_variance)) || N(0, 1)) in nats; Kingma & Welling 2014, appendix B, in the form that does not cancel
-// near log_variance = 0.
+// KL(N(mean, exp(log_variance)) || N(0, 1)) in nats; Kingma & Welling 2014, appendix B, in the form
+// that does not cancel near log_variance = 0.
 template <class Scalar>
 ELBOW_HOST_DEVICE Scalar kl_to_standard_normal(Scalar mean, Scalar log_variance) {
   return Scalar(0.5) * (mean * mean + (expm1_of(log_variance) - log_variance));
 }
 
-// --- standard normal numbers -----------------------------------------------------------------------------------------
+// --- standard normal numbers
+// -----------------------------------------------------------------------------------------
 
 struct NormalPair {
   float first, second;
@@ -163,9 +174,11 @@ ELBOW_HOST_DEVICE NormalPair normal_pair(uint32_t word0, uint32_t word1) {
   const int32_t quarter = std::bit_cast<int32_t>(shifted) - 0x4B400000;
   const float t = (turns - (shifted - 12582912.0f)) * 1.5707963267948966f;
   const float q = t * t;
-  const float sine = t + t * q * (-1.6666654611e-1f + q * (8.3321608736e-3f - q * 1.9515295891e-4f));
+  const float sine =
+      t + t * q * (-1.6666654611e-1f + q * (8.3321608736e-3f - q * 1.9515295891e-4f));
   const float cosine =
-      1.0f - 0.5f * q + q * q * (4.166664568298827e-2f + q * (-1.388731625493765e-3f + q * 2.443315711809948e-5f));
+      1.0f - 0.5f * q +
+      q * q * (4.166664568298827e-2f + q * (-1.388731625493765e-3f + q * 2.443315711809948e-5f));
   const float c = (quarter & 1) ? sine : cosine;
   const float s = (quarter & 1) ? cosine : sine;
   const bool negate_c = ((quarter + 1) & 2) != 0;

@@ -14,8 +14,8 @@ using torch::autograd::variable_list;
 
 // The latent head is narrow (2 to 100 numbers an example): plain loops.
 template <class Scalar>
-void forward_rows(const Scalar* head, const Scalar* noise, Scalar* z, Scalar* kl, Scalar* mean, Scalar* scale, int64_t rows,
-                  int64_t latent) {
+void forward_rows(const Scalar* head, const Scalar* noise, Scalar* z, Scalar* kl, Scalar* mean,
+                  Scalar* scale, int64_t rows, int64_t latent) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t j = 0; j < latent; ++j) {
       const Scalar mu = head[r * 2 * latent + j];
@@ -31,22 +31,24 @@ void forward_rows(const Scalar* head, const Scalar* noise, Scalar* z, Scalar* kl
 }
 
 template <class Scalar>
-void backward_rows(const Scalar* dz, const Scalar* dkl, const Scalar* head, const Scalar* noise, Scalar* dhead, int64_t rows,
-                   int64_t latent) {
+void backward_rows(const Scalar* dz, const Scalar* dkl, const Scalar* head, const Scalar* noise,
+                   Scalar* dhead, int64_t rows, int64_t latent) {
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t j = 0; j < latent; ++j) {
       const Scalar mu = head[r * 2 * latent + j];
       const Scalar log_variance = head[r * 2 * latent + latent + j];
       const int64_t at = r * latent + j;
       dhead[r * 2 * latent + j] = dz[at] + dkl[at] * mu;
-      dhead[r * 2 * latent + latent + j] = Scalar(0.5) * (dz[at] * (exp_of(Scalar(0.5) * log_variance) * noise[at]) +
-                                                          dkl[at] * expm1_of(log_variance));
+      dhead[r * 2 * latent + latent + j] =
+          Scalar(0.5) * (dz[at] * (exp_of(Scalar(0.5) * log_variance) * noise[at]) +
+                         dkl[at] * expm1_of(log_variance));
     }
   }
 }
 
 struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
-  static variable_list forward(AutogradContext* context, const at::Tensor& head, const at::Tensor& noise) {
+  static variable_list forward(AutogradContext* context, const at::Tensor& head,
+                               const at::Tensor& noise) {
     const int64_t latent = noise.size(2);
     at::Tensor z, kl, mean, scale;
     if (head.is_cpu()) {
@@ -55,8 +57,9 @@ struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
       mean = at::empty_like(noise);
       scale = at::empty_like(noise);
       AT_DISPATCH_FLOATING_TYPES(head.scalar_type(), "gaussian_latent", [&] {
-        forward_rows(head.const_data_ptr<scalar_t>(), noise.const_data_ptr<scalar_t>(), z.mutable_data_ptr<scalar_t>(),
-                     kl.mutable_data_ptr<scalar_t>(), mean.mutable_data_ptr<scalar_t>(), scale.mutable_data_ptr<scalar_t>(),
+        forward_rows(head.const_data_ptr<scalar_t>(), noise.const_data_ptr<scalar_t>(),
+                     z.mutable_data_ptr<scalar_t>(), kl.mutable_data_ptr<scalar_t>(),
+                     mean.mutable_data_ptr<scalar_t>(), scale.mutable_data_ptr<scalar_t>(),
                      noise.size(0) * noise.size(1), latent);
       });
     } else {
@@ -81,9 +84,9 @@ struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
     auto dhead = at::empty_like(head);
     if (head.is_cpu()) {
       AT_DISPATCH_FLOATING_TYPES(head.scalar_type(), "gaussian_latent_backward", [&] {
-        backward_rows(dz.const_data_ptr<scalar_t>(), dkl.const_data_ptr<scalar_t>(), head.const_data_ptr<scalar_t>(),
-                      noise.const_data_ptr<scalar_t>(), dhead.mutable_data_ptr<scalar_t>(), noise.size(0) * noise.size(1),
-                      latent);
+        backward_rows(dz.const_data_ptr<scalar_t>(), dkl.const_data_ptr<scalar_t>(),
+                      head.const_data_ptr<scalar_t>(), noise.const_data_ptr<scalar_t>(),
+                      dhead.mutable_data_ptr<scalar_t>(), noise.size(0) * noise.size(1), latent);
       });
     } else {
       const auto mean = head.narrow(2, 0, latent);

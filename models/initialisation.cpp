@@ -37,7 +37,8 @@ Initialisation initialisation_named(const std::string& name) {
   throw std::invalid_argument("unknown initialisation '" + name + "'");
 }
 
-void initialise(const ParameterLayout& layout, Initialisation how, double standard_deviation, uint64_t seed, at::Tensor row) {
+void initialise(const ParameterLayout& layout, Initialisation how, double standard_deviation,
+                uint64_t seed, at::Tensor row) {
   row.zero_();
   float* flat = row.mutable_data_ptr<float>();
   uint32_t tensor = 0;

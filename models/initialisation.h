@@ -1,4 +1,5 @@
-// Initial weights, from counter-based random numbers: a function of the trial's seed, the tensor's place and the element alone.
+// Initial weights, from counter-based random numbers: a function of the trial's seed, the tensor's
+// place and the element alone.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,8 +12,9 @@
 namespace elbow::models {
 
 enum class Initialisation {
-  kGlorot,           // weights U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 16); biases 0
-  kPyTorch,          // weights and biases U(-a, a), a = 1 / sqrt(fan_in): the default of torch.nn.Linear
+  kGlorot,   // weights U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation
+             // 16); biases 0
+  kPyTorch,  // weights and biases U(-a, a), a = 1 / sqrt(fan_in): the default of torch.nn.Linear
   kTruncatedNormal,  // weights N(0, std^2) cut at two standard deviations; biases 0
 };
 
@@ -20,6 +22,7 @@ enum class Initialisation {
 Initialisation initialisation_named(const std::string& name);
 
 // Fills `row` [P], float32 on the CPU. Gaps become 0. `standard_deviation` is for kTruncatedNormal.
-void initialise(const ParameterLayout& layout, Initialisation how, double standard_deviation, uint64_t seed, at::Tensor row);
+void initialise(const ParameterLayout& layout, Initialisation how, double standard_deviation,
+                uint64_t seed, at::Tensor row);
 
 }  // namespace elbow::models

@@ -13,15 +13,17 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 struct BernoulliFunction : torch::autograd::Function<BernoulliFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& logits, const at::Tensor& x, bool with_residual) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& logits, const at::Tensor& x,
+                            bool with_residual) {
     at::Tensor nats, residual;
     if (logits.is_cpu()) {
       nats = at::empty({logits.size(0), logits.size(1)}, logits.options());
       if (with_residual) residual = at::empty_like(logits);
       AT_DISPATCH_FLOATING_TYPES(logits.scalar_type(), "bernoulli_nats", [&] {
-        loops::bernoulli_rows(logits.const_data_ptr<scalar_t>(), x.const_data_ptr<scalar_t>(), nats.mutable_data_ptr<scalar_t>(),
-                              with_residual ? residual.mutable_data_ptr<scalar_t>() : nullptr, logits.size(0) * logits.size(1),
-                              logits.size(2));
+        loops::bernoulli_rows(logits.const_data_ptr<scalar_t>(), x.const_data_ptr<scalar_t>(),
+                              nats.mutable_data_ptr<scalar_t>(),
+                              with_residual ? residual.mutable_data_ptr<scalar_t>() : nullptr,
+                              logits.size(0) * logits.size(1), logits.size(2));
       });
     } else {
       nats = (logits.clamp_min(0) - logits * x + at::log1p((-logits.abs()).exp())).sum(2);
@@ -38,7 +40,8 @@ struct BernoulliFunction : torch::autograd::Function<BernoulliFunction> {
     auto dlogits = at::empty_like(residual);
     AT_DISPATCH_FLOATING_TYPES(residual.scalar_type(), "bernoulli_backward", [&] {
       loops::scale_rows(residual.const_data_ptr<scalar_t>(), scale.const_data_ptr<scalar_t>(),
-                        dlogits.mutable_data_ptr<scalar_t>(), residual.size(0) * residual.size(1), residual.size(2));
+                        dlogits.mutable_data_ptr<scalar_t>(), residual.size(0) * residual.size(1),
+                        residual.size(2));
     });
     return {dlogits, {}, {}};
   }

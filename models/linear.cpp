@@ -14,7 +14,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// out = a b for stacks of matrices; a single pair goes through the plain product, which is cheaper to start.
+// out = a b for stacks of matrices; a single pair goes through the plain product, which is cheaper
+// to start.
 void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out) {
   if (a.size(0) == 1) {
     auto plain = out.select(0, 0);
@@ -26,33 +27,43 @@ void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out) {
 
 at::Tensor activated(const at::Tensor& a, Activation kind) {
   switch (kind) {
-    case Activation::kTanh: return a.tanh();
-    case Activation::kRelu: return a.relu();
-    case Activation::kSigmoid: return a.sigmoid();
-    case Activation::kSoftplus: return at::softplus(a, 1, /*threshold=*/1e9);
-    default: return a;
+    case Activation::kTanh:
+      return a.tanh();
+    case Activation::kRelu:
+      return a.relu();
+    case Activation::kSigmoid:
+      return a.sigmoid();
+    case Activation::kSoftplus:
+      return at::softplus(a, 1, /*threshold=*/1e9);
+    default:
+      return a;
   }
 }
 
 at::Tensor slope(const at::Tensor& y, Activation kind) {
   switch (kind) {
-    case Activation::kTanh: return 1 - y * y;
-    case Activation::kRelu: return (y > 0).to(y.scalar_type());
-    case Activation::kSigmoid: return y * (1 - y);
-    case Activation::kSoftplus: return -at::expm1(-y);
-    default: return at::ones_like(y);
+    case Activation::kTanh:
+      return 1 - y * y;
+    case Activation::kRelu:
+      return (y > 0).to(y.scalar_type());
+    case Activation::kSigmoid:
+      return y * (1 - y);
+    case Activation::kSoftplus:
+      return -at::expm1(-y);
+    default:
+      return at::ones_like(y);
   }
 }
 
-// A layer's parameters, hidden from autograd in a plain struct: they are views of one flat buffer that shares a version counter,
-// and their gradients are written in place.
+// A layer's parameters, hidden from autograd in a plain struct: they are views of one flat buffer
+// that shares a version counter, and their gradients are written in place.
 struct Places {
   at::Tensor weight, bias, weight_gradient, bias_gradient;
 };
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places, Activation activation,
-                            bool input_gradient) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
+                            Activation activation, bool input_gradient) {
     const auto& bias = places.bias;
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
     multiply(x, places.weight, y);
@@ -61,7 +72,8 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
         const int64_t block = y.size(1) * y.size(2);
         for (int64_t k = 0; k < y.size(0); ++k) {
           loops::add_bias_and_activate(y.mutable_data_ptr<scalar_t>() + k * block,
-                                       bias.const_data_ptr<scalar_t>() + k * bias.stride(0), y.size(1), y.size(2), activation);
+                                       bias.const_data_ptr<scalar_t>() + k * bias.stride(0),
+                                       y.size(1), y.size(2), activation);
         }
       });
     } else {
@@ -93,11 +105,12 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
       AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear_backward", [&] {
         const int64_t block = dy.size(1) * dy.size(2);
         for (int64_t k = 0; k < dy.size(0); ++k) {
-          loops::activation_backward(dy.const_data_ptr<scalar_t>() + k * block,
-                                     y.defined() ? y.const_data_ptr<scalar_t>() + k * block : nullptr,
-                                     da.mutable_data_ptr<scalar_t>() + k * block,
-                                     bias_gradient.mutable_data_ptr<scalar_t>() + k * bias_gradient.stride(0), dy.size(1),
-                                     dy.size(2), activation);
+          loops::activation_backward(
+              dy.const_data_ptr<scalar_t>() + k * block,
+              y.defined() ? y.const_data_ptr<scalar_t>() + k * block : nullptr,
+              da.mutable_data_ptr<scalar_t>() + k * block,
+              bias_gradient.mutable_data_ptr<scalar_t>() + k * bias_gradient.stride(0), dy.size(1),
+              dy.size(2), activation);
         }
       });
     } else {
@@ -116,8 +129,8 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
 }  // namespace
 
-Linear::Linear(ParameterLayout& layout, int64_t in, const std::vector<std::pair<std::string, int64_t>>& heads,
-               Activation activation)
+Linear::Linear(ParameterLayout& layout, int64_t in,
+               const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation)
     : activation_(activation) {
   Parameter weight{.shape = {in, 0}, .is_weight = true, .fan_in = in};
   Parameter bias{.shape = {0}, .is_weight = false, .fan_in = in};
@@ -132,8 +145,10 @@ Linear::Linear(ParameterLayout& layout, int64_t in, const std::vector<std::pair<
   bias_ = layout.add(std::move(bias));
 }
 
-at::Tensor Linear::forward(const BoundParameters& parameters, const at::Tensor& x, bool input_gradient) const {
-  const Places places{parameters.value(weight_), parameters.value(bias_), parameters.gradient(weight_), parameters.gradient(bias_)};
+at::Tensor Linear::forward(const BoundParameters& parameters, const at::Tensor& x,
+                           bool input_gradient) const {
+  const Places places{parameters.value(weight_), parameters.value(bias_),
+                      parameters.gradient(weight_), parameters.gradient(bias_)};
   return LinearFunction::apply(x, places, activation_, input_gradient);
 }
 

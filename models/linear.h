@@ -1,8 +1,9 @@
-// Stacked dense layer with its activation as one coarse autograd function: y = activation(x W + b) for K trials at once.
+// Stacked dense layer with its activation as one coarse autograd function: y = activation(x W + b)
+// for K trials at once.
 //
-// The backward pass writes the gradients of W and b straight into their places in the flat gradient buffer, overwriting them, so
-// autograd never sees a parameter and nothing has to be zeroed. On the CPU bias and activation are one fused loop; on other devices
-// they are ATen operations.
+// The backward pass writes the gradients of W and b straight into their places in the flat gradient
+// buffer, overwriting them, so autograd never sees a parameter and nothing has to be zeroed. On the
+// CPU bias and activation are one fused loop; on other devices they are ATen operations.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,14 +17,18 @@ namespace elbow::models {
 
 class Linear {
  public:
-  // Adds weight [in, out] and bias [out] to the layout, named NAME.weight and NAME.bias. Two heads that read the same input may
-  // share one product: `heads` then lists (name, width) of each, out is their sum.
-  Linear(ParameterLayout& layout, int64_t in, const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation);
+  // Adds weight [in, out] and bias [out] to the layout, named NAME.weight and NAME.bias. Two heads
+  // that read the same input may share one product: `heads` then lists (name, width) of each, out
+  // is their sum.
+  Linear(ParameterLayout& layout, int64_t in,
+         const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation);
 
   // x: [rows, batch, in], float32 or float64.   Returns [rows, batch, out].
-  // Recorded for backward where grad mode is on; then `parameters` must have gradients and outlive the backward pass. Where x needs
-  // no gradient itself (the data), pass it with requires_grad set: its gradient is never computed unless `input_gradient`.
-  at::Tensor forward(const BoundParameters& parameters, const at::Tensor& x, bool input_gradient) const;
+  // Recorded for backward where grad mode is on; then `parameters` must have gradients and outlive
+  // the backward pass. Where x needs no gradient itself (the data), pass it with requires_grad set:
+  // its gradient is never computed unless `input_gradient`.
+  at::Tensor forward(const BoundParameters& parameters, const at::Tensor& x,
+                     bool input_gradient) const;
 
   Activation activation() const { return activation_; }
   int weight() const { return weight_; }

@@ -1,5 +1,6 @@
-// Element loops of the CPU path, compiled for each instruction set (simd.h). Sums are taken in one fixed order, so that an
-// instruction set or a thread count never moves a bit. Templates exist for float and double.
+// Element loops of the CPU path, compiled for each instruction set (simd.h). Sums are taken in one
+// fixed order, so that an instruction set or a thread count never moves a bit. Templates exist for
+// float and double.
 //
 // All pointers are to contiguous memory of the stated shape; nothing is allocated.
 #pragma once
@@ -12,16 +13,20 @@ namespace elbow::models::loops {
 
 // y[r, c] = activation(y[r, c] + bias[c])                       y: [rows, columns]
 template <class Scalar>
-void add_bias_and_activate(Scalar* y, const Scalar* bias, int64_t rows, int64_t columns, Activation kind);
+void add_bias_and_activate(Scalar* y, const Scalar* bias, int64_t rows, int64_t columns,
+                           Activation kind);
 
-// da[r, c] = dy[r, c] * slope(y[r, c]); dbias[c] = sum_r da[r, c], rows in ascending order. da may be dy.
+// da[r, c] = dy[r, c] * slope(y[r, c]); dbias[c] = sum_r da[r, c], rows in ascending order. da may
+// be dy.
 template <class Scalar>
-void activation_backward(const Scalar* dy, const Scalar* y, Scalar* da, Scalar* dbias, int64_t rows, int64_t columns,
-                         Activation kind);
+void activation_backward(const Scalar* dy, const Scalar* y, Scalar* da, Scalar* dbias, int64_t rows,
+                         int64_t columns, Activation kind);
 
-// nats[r] = sum_c bernoulli(logits[r, c], x[r, c]).nats; residual[r, c] = its derivative by the logit (skipped when null).
+// nats[r] = sum_c bernoulli(logits[r, c], x[r, c]).nats; residual[r, c] = its derivative by the
+// logit (skipped when null).
 template <class Scalar>
-void bernoulli_rows(const Scalar* logits, const Scalar* x, Scalar* nats, Scalar* residual, int64_t rows, int64_t columns);
+void bernoulli_rows(const Scalar* logits, const Scalar* x, Scalar* nats, Scalar* residual,
+                    int64_t rows, int64_t columns);
 
 // out[r, c] = scale[r] * in[r, c]
 template <class Scalar>

@@ -1,5 +1,5 @@
-// What the trainer needs of a network: its parameters' layout and the terms of each example. A model owns no tensors, so one object
-// serves any number of threads and rows.
+// What the trainer needs of a network: its parameters' layout and the terms of each example. A
+// model owns no tensors, so one object serves any number of threads and rows.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,7 +27,8 @@ class Model {
   virtual int64_t observed() const = 0;
   virtual int64_t latent() const = 0;
 
-  // Recorded for backward where grad mode is on: then `parameters` must have gradients and outlive the backward pass.
+  // Recorded for backward where grad mode is on: then `parameters` must have gradients and outlive
+  // the backward pass.
   virtual ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const = 0;
 
  protected:
@@ -42,8 +43,8 @@ struct VaeShape {
   Activation activation;
 };
 
-// Multilayer-perceptron VAE with a Gaussian posterior (mean, log-variance) and a Bernoulli likelihood from logits; Kingma & Welling
-// 2014, appendix C.
+// Multilayer-perceptron VAE with a Gaussian posterior (mean, log-variance) and a Bernoulli
+// likelihood from logits; Kingma & Welling 2014, appendix C.
 std::unique_ptr<Model> make_vae(const VaeShape& shape);
 
 }  // namespace elbow::models

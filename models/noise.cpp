@@ -10,7 +10,8 @@ void fill_normal(const NoiseKey& key, std::span<const int64_t> examples, at::Ten
   const int64_t latent = out.size(-1);
   float* target = out.mutable_data_ptr<float>();
   for (const int64_t example : examples) {
-    const StreamKey stream{key.seed, key.purpose, key.time, static_cast<uint32_t>(example), key.draw};
+    const StreamKey stream{key.seed, key.purpose, key.time, static_cast<uint32_t>(example),
+                           key.draw};
     for (int64_t e = 0; e < latent; e += 4) {
       const auto block = random_block(stream, static_cast<uint32_t>(e / 4));
       const auto a = normal_pair(block.word[0], block.word[1]);

@@ -1,4 +1,5 @@
-// Standard normal noise for whole batches, keyed by what it is for (philox.h), so that no rank, pack or resume can change a draw.
+// Standard normal noise for whole batches, keyed by what it is for (philox.h), so that no rank,
+// pack or resume can change a draw.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -17,8 +18,9 @@ struct NoiseKey {
   uint32_t draw = 0;
 };
 
-// out[i, e] is element e of the stream of example `examples[i]` (a global index): elements 4b .. 4b+3 are two Box-Muller pairs of
-// block b.   out: [examples, latent], float32 on the CPU, contiguous. Thread-safe.
+// out[i, e] is element e of the stream of example `examples[i]` (a global index): elements 4b ..
+// 4b+3 are two Box-Muller pairs of block b.   out: [examples, latent], float32 on the CPU,
+// contiguous. Thread-safe.
 void fill_normal(const NoiseKey& key, std::span<const int64_t> examples, at::Tensor out);
 
 }  // namespace elbow::models

@@ -48,7 +48,8 @@ at::Tensor ParameterLayout::view(const at::Tensor& flat, int index) const {
   return flat.as_strided(shape, strides, flat.storage_offset() + parameter.offset);
 }
 
-std::vector<std::pair<std::string, at::Tensor>> ParameterLayout::to_named(const at::Tensor& row) const {
+std::vector<std::pair<std::string, at::Tensor>> ParameterLayout::to_named(
+    const at::Tensor& row) const {
   std::vector<std::pair<std::string, at::Tensor>> named;
   const auto flat = row.unsqueeze(0);
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -60,32 +61,38 @@ std::vector<std::pair<std::string, at::Tensor>> ParameterLayout::to_named(const 
   return named;
 }
 
-void ParameterLayout::from_named(const std::vector<std::pair<std::string, at::Tensor>>& named, at::Tensor row) const {
+void ParameterLayout::from_named(const std::vector<std::pair<std::string, at::Tensor>>& named,
+                                 at::Tensor row) const {
   std::map<std::string, at::Tensor> by_name(named.begin(), named.end());
   const auto flat = row.unsqueeze(0);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const auto parameter = view(flat, static_cast<int>(i)).select(0, 0);
     for (const auto& part : parameters_[i].parts) {
       const auto found = by_name.find(part.name);
-      if (found == by_name.end()) throw std::invalid_argument(fmt::format("the tensor '{}' is missing", part.name));
+      if (found == by_name.end())
+        throw std::invalid_argument(fmt::format("the tensor '{}' is missing", part.name));
       auto target = part_of(parameter, part);
       if (found->second.sizes() != target.sizes()) {
-        throw std::invalid_argument(fmt::format("the tensor '{}' has shape [{}], the model needs [{}]", part.name,
-                                                fmt::join(found->second.sizes(), ", "), fmt::join(target.sizes(), ", ")));
+        throw std::invalid_argument(
+            fmt::format("the tensor '{}' has shape [{}], the model needs [{}]", part.name,
+                        fmt::join(found->second.sizes(), ", "), fmt::join(target.sizes(), ", ")));
       }
       target.copy_(found->second);
       by_name.erase(found);
     }
   }
   if (!by_name.empty()) {
-    throw std::invalid_argument(fmt::format("the tensor '{}' is not part of this model", by_name.begin()->first));
+    throw std::invalid_argument(
+        fmt::format("the tensor '{}' is not part of this model", by_name.begin()->first));
   }
 }
 
-BoundParameters::BoundParameters(const ParameterLayout& layout, const at::Tensor& values, const at::Tensor& gradients) {
+BoundParameters::BoundParameters(const ParameterLayout& layout, const at::Tensor& values,
+                                 const at::Tensor& gradients) {
   for (size_t i = 0; i < layout.parameters().size(); ++i) {
     values_.push_back(layout.view(values, static_cast<int>(i)));
-    gradients_.push_back(gradients.defined() ? layout.view(gradients, static_cast<int>(i)) : at::Tensor());
+    gradients_.push_back(gradients.defined() ? layout.view(gradients, static_cast<int>(i))
+                                             : at::Tensor());
   }
 }
 

@@ -1,8 +1,9 @@
 // Where each parameter lies in a flat row of P numbers, and views into flat buffers.
 //
-// One flat buffer [K, P] holds all parameters of K trials, another their gradients, others the optimizer's state: row k is trial k.
-// A ParameterLayout knows names, shapes and offsets but owns no memory. Every parameter starts at a multiple of 16 numbers (64
-// bytes), so that all rows are aligned alike; the gaps stay 0.
+// One flat buffer [K, P] holds all parameters of K trials, another their gradients, others the
+// optimizer's state: row k is trial k. A ParameterLayout knows names, shapes and offsets but owns
+// no memory. Every parameter starts at a multiple of 16 numbers (64 bytes), so that all rows are
+// aligned alike; the gaps stay 0.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,8 +15,8 @@
 
 namespace elbow::models {
 
-// One tensor as others see it: columns [begin, end) of a parameter's last dimension. A parameter that serves two heads in one
-// product, such as mean and log-variance, has two parts.
+// One tensor as others see it: columns [begin, end) of a parameter's last dimension. A parameter
+// that serves two heads in one product, such as mean and log-variance, has two parts.
 struct ParameterPart {
   std::string name;  // plain per-trial name, such as "encoder.mean.weight"
   int64_t begin;
@@ -24,7 +25,7 @@ struct ParameterPart {
 
 struct Parameter {
   std::vector<int64_t> shape;  // of one trial: [in, out] for a weight, [out] for a bias
-  bool is_weight;              // weights are decayed and initialised at random, biases are not decayed
+  bool is_weight;  // weights are decayed and initialised at random, biases are not decayed
   int64_t fan_in;
   std::vector<ParameterPart> parts;
   int64_t offset = 0;  // in numbers, within a row; set by the layout
@@ -43,21 +44,26 @@ class ParameterLayout {
   // View of parameter `index` in flat [K, P]: [K, shape...].
   at::Tensor view(const at::Tensor& flat, int index) const;
 
-  // The parameters of one row [P] under their plain names, copied into PyTorch's layout: weights [out, in].
+  // The parameters of one row [P] under their plain names, copied into PyTorch's layout: weights
+  // [out, in].
   std::vector<std::pair<std::string, at::Tensor>> to_named(const at::Tensor& row) const;
-  // The reverse: fills `row` [P]. Throws std::invalid_argument that names the missing, unknown or misshapen tensor.
-  void from_named(const std::vector<std::pair<std::string, at::Tensor>>& named, at::Tensor row) const;
+  // The reverse: fills `row` [P]. Throws std::invalid_argument that names the missing, unknown or
+  // misshapen tensor.
+  void from_named(const std::vector<std::pair<std::string, at::Tensor>>& named,
+                  at::Tensor row) const;
 
  private:
   std::vector<Parameter> parameters_;
   int64_t size_ = 0;
 };
 
-// Values and gradients of all parameters for some rows, bound to memory. Gradients may be undefined (evaluation).
-// Backward passes overwrite the gradient of each parameter that they use, so a parameter is used once per pass.
+// Values and gradients of all parameters for some rows, bound to memory. Gradients may be undefined
+// (evaluation). Backward passes overwrite the gradient of each parameter that they use, so a
+// parameter is used once per pass.
 class BoundParameters {
  public:
-  BoundParameters(const ParameterLayout& layout, const at::Tensor& values, const at::Tensor& gradients = {});
+  BoundParameters(const ParameterLayout& layout, const at::Tensor& values,
+                  const at::Tensor& gradients = {});
   const at::Tensor& value(int index) const { return values_[index]; }
   const at::Tensor& gradient(int index) const { return gradients_[index]; }
 

@@ -1,5 +1,6 @@
-// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), as a pure function of what a number
-// is for. No generator state exists anywhere. Plain C++ without library headers, because NVRTC compiles it as well.
+// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), as a pure
+// function of what a number is for. No generator state exists anywhere. Plain C++ without library
+// headers, because NVRTC compiles it as well.
 #pragma once
 
 #ifndef __CUDACC_RTC__
@@ -46,8 +47,8 @@ ELBOW_HOST_DEVICE Philox4 philox4x32_10(Philox4 counter, uint32_t key0, uint32_t
 }
 
 // Names one stream of numbers: element e of it is word e % 4 of block e / 4.
-//   seed: of the trial. time: step or epoch, below 2^32. example: global index in the data set, below 2^32.
-//   draw: below 2^24 (several draws for one example).
+//   seed: of the trial. time: step or epoch, below 2^32. example: global index in the data set,
+//   below 2^32. draw: below 2^24 (several draws for one example).
 struct StreamKey {
   uint64_t seed;
   Purpose purpose;
@@ -57,12 +58,13 @@ struct StreamKey {
 };
 
 ELBOW_HOST_DEVICE Philox4 random_block(const StreamKey& key, uint32_t block) {
-  return philox4x32_10(
-      Philox4{{block, key.example, key.time, (static_cast<uint32_t>(key.purpose) << 24) | key.draw}},
-      static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32));
+  return philox4x32_10(Philox4{{block, key.example, key.time,
+                                (static_cast<uint32_t>(key.purpose) << 24) | key.draw}},
+                       static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32));
 }
 
-// Uniform in (0, 1): the 23 upper bits, centred, so that neither 0 nor 1 occurs and the value is exact in float32.
+// Uniform in (0, 1): the 23 upper bits, centred, so that neither 0 nor 1 occurs and the value is
+// exact in float32.
 ELBOW_HOST_DEVICE float uniform_open(uint32_t word) {
   return (static_cast<float>(word >> 9) + 0.5f) * 1.1920928955078125e-07f;
 }

@@ -13,14 +13,17 @@ class Vae : public Model {
   explicit Vae(const VaeShape& shape) : shape_(shape) {
     int64_t width = shape.observed;
     for (const int64_t next : shape.encoder) width = add_hidden(encoder_, "encoder", width, next);
-    encoder_.emplace_back(layout_, width,
-                          std::vector<std::pair<std::string, int64_t>>{{"encoder.mean", shape.latent},
-                                                                       {"encoder.log_variance", shape.latent}},
-                          Activation::kIdentity);
+    encoder_.emplace_back(
+        layout_, width,
+        std::vector<std::pair<std::string, int64_t>>{{"encoder.mean", shape.latent},
+                                                     {"encoder.log_variance", shape.latent}},
+        Activation::kIdentity);
     width = shape.latent;
     for (const int64_t next : shape.decoder) width = add_hidden(decoder_, "decoder", width, next);
-    decoder_.emplace_back(layout_, width, std::vector<std::pair<std::string, int64_t>>{{"decoder.output", shape.observed}},
-                          Activation::kIdentity);
+    decoder_.emplace_back(
+        layout_, width,
+        std::vector<std::pair<std::string, int64_t>>{{"decoder.output", shape.observed}},
+        Activation::kIdentity);
   }
 
   int64_t observed() const override { return shape_.observed; }
@@ -43,7 +46,8 @@ class Vae : public Model {
  private:
   int64_t add_hidden(std::vector<Linear>& layers, const char* side, int64_t in, int64_t out) {
     const auto name = fmt::format("{}.layers.{}", side, layers.size());
-    layers.emplace_back(layout_, in, std::vector<std::pair<std::string, int64_t>>{{name, out}}, shape_.activation);
+    layers.emplace_back(layout_, in, std::vector<std::pair<std::string, int64_t>>{{name, out}},
+                        shape_.activation);
     return out;
   }
 

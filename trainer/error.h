@@ -5,7 +5,8 @@
 
 namespace elbow::trainer {
 
-// A setting that cannot be: the sentence names the key, its value, the allowed range and what to do. Exit code 2.
+// A setting that cannot be: the sentence names the key, its value, the allowed range and what to
+// do. Exit code 2.
 class SettingError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -16,34 +16,41 @@
 namespace elbow::trainer {
 namespace {
 
-void measure_leaf(const EvaluationParts& parts, const Row& row, const models::BoundParameters& parameters, int64_t leaf,
-                  at::Tensor sums, double* extremes) {
+void measure_leaf(const EvaluationParts& parts, const Row& row,
+                  const models::BoundParameters& parameters, int64_t leaf, at::Tensor sums,
+                  double* extremes) {
   at::NoGradGuard no_gradient;
   const int64_t begin = leaf * kEvaluationLeaf;
   const int64_t count = std::min(kEvaluationLeaf, parts.data.examples() - begin);
   std::vector<int64_t> indices(count), examples(count);
   std::iota(indices.begin(), indices.end(), begin);
   std::iota(examples.begin(), examples.end(), parts.data.first_index + begin);
-  const models::Batch batch{at::empty({1, count, parts.model.observed()}), at::empty({1, count, parts.model.latent()})};
+  const models::Batch batch{at::empty({1, count, parts.model.observed()}),
+                            at::empty({1, count, parts.model.latent()})};
   gather(parts.data.images, indices, parts.request, batch.x.select(0, 0));
-  models::fill_normal({row.seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(parts.split)}, examples, batch.noise);
+  models::fill_normal(
+      {row.seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(parts.split)}, examples,
+      batch.noise);
   const auto terms = parts.model.terms(parameters, batch);
   sum_terms(terms, sums);
   extremes[0] = -terms.posterior_scale.min().item<double>();
   extremes[1] = terms.posterior_scale.max().item<double>();
 }
 
-// Adds rows [begin, end) of `sums` into row `begin`: the left half is the largest power of two below the whole.
+// Adds rows [begin, end) of `sums` into row `begin`: the left half is the largest power of two
+// below the whole.
 void add_tree(double* sums, int64_t begin, int64_t end) {
   if (end - begin < 2) return;
   int64_t half = 1;
   while (2 * half < end - begin) half *= 2;
   add_tree(sums, begin, begin + half);
   add_tree(sums, begin + half, end);
-  for (int64_t i = 0; i < kMetricSums; ++i) sums[begin * kMetricSums + i] += sums[(begin + half) * kMetricSums + i];
+  for (int64_t i = 0; i < kMetricSums; ++i)
+    sums[begin * kMetricSums + i] += sums[(begin + half) * kMetricSums + i];
 }
 
-// Sum over n numbers of squares -> standard deviation; rounding can make the difference slightly negative.
+// Sum over n numbers of squares -> standard deviation; rounding can make the difference slightly
+// negative.
 double deviation(double sum, double square_sum, double count) {
   const double mean = sum / count;
   return std::sqrt(std::max(square_sum / count - mean * mean, 0.0));
@@ -66,8 +73,8 @@ SplitMetrics metrics_of(const double* sums) {
   return metrics;
 }
 
-SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Tensor& parameters, comm::Communicator& ranks,
-                      ThreadTeam& team) {
+SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Tensor& parameters,
+                      comm::Communicator& ranks, ThreadTeam& team) {
   const auto start = std::chrono::steady_clock::now();
   ranks.at(row.step, "evaluation");
   const int64_t leaves = (parts.data.examples() + kEvaluationLeaf - 1) / kEvaluationLeaf;
@@ -75,18 +82,21 @@ SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Te
   const models::BoundParameters bound(parts.model.layout(), parameters);
 
   auto measured = parts;
-  if (measured.request.binarise == Binarise::kStochastic) measured.request.binarise = Binarise::kStatic;
+  if (measured.request.binarise == Binarise::kStochastic)
+    measured.request.binarise = Binarise::kStatic;
   measured.request.first_index = static_cast<uint32_t>(parts.data.first_index);
   auto sums = at::zeros({own.size(), kMetricSums}, at::kDouble);
   std::vector<double> extremes(2 * own.size());
   team.run(own.size(), [&](int64_t i) {
-    measure_leaf(measured, row, bound, own.begin + i, sums.narrow(0, i, 1), extremes.data() + 2 * i);
+    measure_leaf(measured, row, bound, own.begin + i, sums.narrow(0, i, 1),
+                 extremes.data() + 2 * i);
   });
 
   auto all = sums;
   if (ranks.size() > 1) {
     std::vector<int64_t> counts;
-    for (int rank = 0; rank < ranks.size(); ++rank) counts.push_back(part_of(leaves, ranks.size(), rank).size());
+    for (int rank = 0; rank < ranks.size(); ++rank)
+      counts.push_back(part_of(leaves, ranks.size(), rank).size());
     all = at::empty({leaves, kMetricSums}, at::kDouble);
     ranks.all_gather(sums, all, counts);
   }
@@ -102,7 +112,8 @@ SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Te
   const double kl_weight = row.beta * models::linear_annealing(row.step, row.anneal_steps);
   total[kLoss] = parts.scale * (total[kReconstructionNats] + kl_weight * total[kKlNats]);
   auto metrics = metrics_of(total);
-  if (row.l2 != 0) metrics.loss += row.l2 * sum_of_squared_weights(parts.model.layout(), parameters.select(0, 0));
+  if (row.l2 != 0)
+    metrics.loss += row.l2 * sum_of_squared_weights(parts.model.layout(), parameters.select(0, 0));
   metrics.split = parts.data.name;
   metrics.epoch = row.epoch;
   metrics.step = row.step;

@@ -1,8 +1,9 @@
-// Exact metrics of one row on one split: every example counts once, whatever the number of ranks; nothing is padded or dropped.
+// Exact metrics of one row on one split: every example counts once, whatever the number of ranks;
+// nothing is padded or dropped.
 //
-// The split is cut into leaves of a fixed number of examples. Ranks share out leaves, threads share out a rank's leaves, and the
-// leaves' float64 sums are added in one fixed tree, so that the result has the same bits on any world (in exact mode also for any
-// number of threads and any pack).
+// The split is cut into leaves of a fixed number of examples. Ranks share out leaves, threads share
+// out a rank's leaves, and the leaves' float64 sums are added in one fixed tree, so that the result
+// has the same bits on any world (in exact mode also for any number of threads and any pack).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -19,22 +20,29 @@ namespace elbow::trainer {
 
 inline constexpr int64_t kEvaluationLeaf = 256;  // examples; part of every logged number's bits
 
-enum class SplitId : uint32_t { kTrain = 0, kValidation = 1, kTest = 2 };  // keys the evaluation's noise
+enum class SplitId : uint32_t {
+  kTrain = 0,
+  kValidation = 1,
+  kTest = 2
+};  // keys the evaluation's noise
 
 struct EvaluationParts {
   const models::Model& model;
   const Split& data;
   SplitId split;
-  BatchRequest request;  // as in training, but where training binarises anew at each presentation, one fixed draw is measured
+  BatchRequest request;  // as in training, but where training binarises anew at each presentation,
+                         // one fixed draw is measured
   double scale;          // of the loss: 1, or 1 / observed
 };
 
-// Every rank calls it. parameters: [1, P], the row's. The noise is keyed by (row.seed, split, example), one draw an example. `epoch`
-// and `step` of the result are the row's; seconds and examples_per_s are this call's.   Throws comm::PeerLost.
-SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Tensor& parameters, comm::Communicator& ranks,
-                      ThreadTeam& team);
+// Every rank calls it. parameters: [1, P], the row's. The noise is keyed by (row.seed, split,
+// example), one draw an example. `epoch` and `step` of the result are the row's; seconds and
+// examples_per_s are this call's.   Throws comm::PeerLost.
+SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Tensor& parameters,
+                      comm::Communicator& ranks, ThreadTeam& team);
 
-// Turns sums over a split into means per example. sums: kMetricSums numbers; loss is kLoss / kExamples.
+// Turns sums over a split into means per example. sums: kMetricSums numbers; loss is kLoss /
+// kExamples.
 SplitMetrics metrics_of(const double* sums);
 
 }  // namespace elbow::trainer

@@ -11,7 +11,8 @@
 namespace elbow::trainer {
 namespace {
 
-ELBOW_SIMD void add_numbers(float* __restrict target, const float* __restrict source, int64_t count) {
+ELBOW_SIMD void add_numbers(float* __restrict target, const float* __restrict source,
+                            int64_t count) {
   for (int64_t i = 0; i < count; ++i) target[i] += source[i];
 }
 
@@ -21,20 +22,23 @@ class Blocks {
   Blocks(const SumShape& shape, int64_t count) : shape_(shape) {
     const int64_t gradient_bytes = shape.rows * shape.parameters * 4;
     const int64_t bytes = gradient_bytes + shape.rows * shape.numbers * 8;
-    memory_ = at::zeros({count, (bytes + 63) / 64 * 64}, at::kByte);  // all blocks are aligned alike
+    memory_ =
+        at::zeros({count, (bytes + 63) / 64 * 64}, at::kByte);  // all blocks are aligned alike
     for (int64_t i = 0; i < count; ++i) {
       const auto block = memory_.select(0, i);
-      summands_.push_back({block.narrow(0, 0, gradient_bytes).view(at::kFloat).view({shape.rows, shape.parameters}),
-                           block.narrow(0, gradient_bytes, shape.rows * shape.numbers * 8)
-                               .view(at::kDouble)
-                               .view({shape.rows, shape.numbers})});
+      summands_.push_back(
+          {block.narrow(0, 0, gradient_bytes).view(at::kFloat).view({shape.rows, shape.parameters}),
+           block.narrow(0, gradient_bytes, shape.rows * shape.numbers * 8)
+               .view(at::kDouble)
+               .view({shape.rows, shape.numbers})});
     }
   }
 
   Summand& operator[](int64_t index) { return summands_[index]; }
   const at::Tensor& memory() const { return memory_; }
 
-  // target += source, shared out over the team by columns: additions are element by element, so a cut moves no bits.
+  // target += source, shared out over the team by columns: additions are element by element, so a
+  // cut moves no bits.
   void add(ThreadTeam& team, int64_t target, int64_t source) {
     float* to = summands_[target].gradient.mutable_data_ptr<float>();
     const float* from = summands_[source].gradient.const_data_ptr<float>();
@@ -91,7 +95,8 @@ class FastSum : public GradientSum {
   Blocks blocks_;
 };
 
-// Adds blocks that stand for tree nodes, in order, until one is left, in the place of node 0. add(target, source) adds blocks.
+// Adds blocks that stand for tree nodes, in order, until one is left, in the place of node 0.
+// add(target, source) adds blocks.
 template <class Add>
 void finish_tree(std::vector<TreeNode> nodes, int64_t leaves, const Add& add) {
   std::vector<int64_t> place(nodes.size());
@@ -135,17 +140,23 @@ class ExactSum : public GradientSum {
   }
 
   int64_t slices() const override { return run_.size(); }
-  Range slice(int64_t index, int64_t examples) const override { return part_of(examples, leaves_, run_.begin + index); }
+  Range slice(int64_t index, int64_t examples) const override {
+    return part_of(examples, leaves_, run_.begin + index);
+  }
   Summand& place(int64_t index) override { return leaf_blocks_[index]; }
 
   const Summand& add() override {
-    add_own_leaves([&](int64_t target, int64_t source) { leaf_blocks_.add(team_, target, source); });
+    add_own_leaves(
+        [&](int64_t target, int64_t source) { leaf_blocks_.add(team_, target, source); });
     if (ranks_.size() == 1) return leaf_blocks_[0];
     for (size_t i = 0; i < own_nodes_.size(); ++i) {
-      sent_->memory().select(0, static_cast<int64_t>(i)).copy_(leaf_blocks_.memory().select(0, own_nodes_[i].first - run_.begin));
+      sent_->memory()
+          .select(0, static_cast<int64_t>(i))
+          .copy_(leaf_blocks_.memory().select(0, own_nodes_[i].first - run_.begin));
     }
     ranks_.all_gather(sent_->memory(), all_blocks_->memory(), counts_);
-    finish_tree(all_nodes_, leaves_, [&](int64_t target, int64_t source) { all_blocks_->add(team_, target, source); });
+    finish_tree(all_nodes_, leaves_,
+                [&](int64_t target, int64_t source) { all_blocks_->add(team_, target, source); });
     return (*all_blocks_)[0];
   }
 
@@ -160,12 +171,15 @@ class ExactSum : public GradientSum {
     shape[0] = static_cast<int64_t>(all_nodes_.size());
     auto all = at::empty(shape, sent.options());
     ranks_.all_gather(sent, all, counts_);
-    finish_tree(all_nodes_, leaves_, [&](int64_t target, int64_t source) { all.select(0, target).add_(all.select(0, source)); });
+    finish_tree(all_nodes_, leaves_, [&](int64_t target, int64_t source) {
+      all.select(0, target).add_(all.select(0, source));
+    });
     return all.select(0, 0).clone();
   }
 
  private:
-  // Adds this rank's leaves up to its largest complete subtrees; a subtree's sum lies in the place of its first leaf.
+  // Adds this rank's leaves up to its largest complete subtrees; a subtree's sum lies in the place
+  // of its first leaf.
   template <class Add>
   void add_own_leaves(const Add& add) const {
     for (const auto& node : own_nodes_) {
@@ -189,18 +203,22 @@ class ExactSum : public GradientSum {
 
 }  // namespace
 
-std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam& team, const SumShape& shape) {
+std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam& team,
+                                           const SumShape& shape) {
   return std::make_unique<FastSum>(ranks, team, shape);
 }
 
-std::unique_ptr<GradientSum> make_exact_sum(comm::Communicator& ranks, ThreadTeam& team, const SumShape& shape, int64_t leaves) {
+std::unique_ptr<GradientSum> make_exact_sum(comm::Communicator& ranks, ThreadTeam& team,
+                                            const SumShape& shape, int64_t leaves) {
   if (leaves < 1 || !std::has_single_bit(static_cast<uint64_t>(leaves))) {
-    throw SettingError(fmt::format("train.leaves = {} is not a power of two: choose 1, 2, 4, … or auto", leaves));
+    throw SettingError(
+        fmt::format("train.leaves = {} is not a power of two: choose 1, 2, 4, … or auto", leaves));
   }
   if (ranks.size() > leaves) {
-    throw SettingError(fmt::format(
-        "train.leaves = {} cannot be shared by {} ranks in exact mode: set train.leaves to at least {}, or start fewer ranks", leaves,
-        ranks.size(), std::bit_ceil(static_cast<uint64_t>(ranks.size()))));
+    throw SettingError(
+        fmt::format("train.leaves = {} cannot be shared by {} ranks in exact mode: set "
+                    "train.leaves to at least {}, or start fewer ranks",
+                    leaves, ranks.size(), std::bit_ceil(static_cast<uint64_t>(ranks.size()))));
   }
   return std::make_unique<ExactSum>(ranks, team, shape, leaves);
 }

@@ -1,9 +1,12 @@
-// Adds gradients and metric sums over the slices of the global batch: over this rank's slices, then over all ranks.
+// Adds gradients and metric sums over the slices of the global batch: over this rank's slices, then
+// over all ranks.
 //
-//   fast:  each rank cuts its contiguous share into one slice a thread; the group all-reduces one flat buffer.
-//   exact: the batch is cut into leaves; leaves are added in one fixed binary tree, whatever the number of ranks and threads.
+//   fast:  each rank cuts its contiguous share into one slice a thread; the group all-reduces one
+//   flat buffer. exact: the batch is cut into leaves; leaves are added in one fixed binary tree,
+//   whatever the number of ranks and threads.
 //
-// Every rank of the group calls add() in the same order, and gets the same bits. PeerLost passes through.
+// Every rank of the group calls add() in the same order, and gets the same bits. PeerLost passes
+// through.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,7 +21,8 @@
 
 namespace elbow::trainer {
 
-// What one slice contributes, for `rows` rows. Both tensors lie in one block of memory, so that one message carries them.
+// What one slice contributes, for `rows` rows. Both tensors lie in one block of memory, so that one
+// message carries them.
 struct Summand {
   at::Tensor gradient;  // [rows, P], float32
   at::Tensor sums;      // [rows, numbers], float64
@@ -30,16 +34,18 @@ class GradientSum {
 
   // Number of slices that this rank computes, the same for every batch.
   virtual int64_t slices() const = 0;
-  // Positions of slice `index` (0 .. slices() - 1) within a global batch of `examples`. May be empty.
+  // Positions of slice `index` (0 .. slices() - 1) within a global batch of `examples`. May be
+  // empty.
   virtual Range slice(int64_t index, int64_t examples) const = 0;
-  // Where slice `index` writes its contribution. Valid until add(); it must be written whole, an empty slice as zeros.
+  // Where slice `index` writes its contribution. Valid until add(); it must be written whole, an
+  // empty slice as zeros.
   virtual Summand& place(int64_t index) = 0;
 
   // The sum over all slices of all ranks; valid until the next place is written.
   virtual const Summand& add() = 0;
 
-  // The same for a few numbers a row ahead of the backward pass: the objective's batch statistics. local: one [rows, n] float64
-  // CPU tensor a slice. Returns [rows, n].
+  // The same for a few numbers a row ahead of the backward pass: the objective's batch statistics.
+  // local: one [rows, n] float64 CPU tensor a slice. Returns [rows, n].
   virtual at::Tensor add_statistics(const std::vector<at::Tensor>& local) = 0;
 };
 
@@ -50,8 +56,10 @@ struct SumShape {
 };
 
 // The objects keep references to `ranks` and `team`, which must outlive them.
-std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam& team, const SumShape& shape);
+std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam& team,
+                                           const SumShape& shape);
 // leaves: a power of two, at least ranks.size(); otherwise SettingError.
-std::unique_ptr<GradientSum> make_exact_sum(comm::Communicator& ranks, ThreadTeam& team, const SumShape& shape, int64_t leaves);
+std::unique_ptr<GradientSum> make_exact_sum(comm::Communicator& ranks, ThreadTeam& team,
+                                            const SumShape& shape, int64_t leaves);
 
 }  // namespace elbow::trainer

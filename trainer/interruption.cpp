@@ -13,7 +13,8 @@ constexpr int kResumable = 75;
 std::atomic<int> first_signal{0};
 struct sigaction before[std::size(kSignals)];
 
-// A launcher passes one signal on while the terminal sends it too: what comes within a second of the first is the same request.
+// A launcher passes one signal on while the terminal sends it too: what comes within a second of
+// the first is the same request.
 std::atomic<time_t> first_time{0};
 
 void on_signal(int signal) {

@@ -1,5 +1,5 @@
-// Signals that ask a run to stop: the handler sets a flag, the loop finishes its step, and all ranks agree on the next one. A second
-// signal leaves at once.
+// Signals that ask a run to stop: the handler sets a flag, the loop finishes its step, and all
+// ranks agree on the next one. A second signal leaves at once.
 #pragma once
 
 namespace elbow::trainer {

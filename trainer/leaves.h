@@ -1,5 +1,6 @@
-// How the global batch is cut into leaves, which leaves a rank owns, and the binary tree in which leaves are added. Pure functions of
-// sizes: the tree and the leaves' boundaries never depend on the number of ranks.
+// How the global batch is cut into leaves, which leaves a rank owns, and the binary tree in which
+// leaves are added. Pure functions of sizes: the tree and the leaves' boundaries never depend on
+// the number of ranks.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct TreeNode {
   int64_t width;
 };
 
-// The largest power of two between 1 and 64 that leaves at least 32 examples in each leaf of a full batch.
+// The largest power of two between 1 and 64 that leaves at least 32 examples in each leaf of a full
+// batch.
 int64_t automatic_leaves(int64_t batch_size);
 
 // Part `index` of `count` almost equal, contiguous parts of [0, total).

@@ -1,4 +1,5 @@
-// What a leaf adds up besides its gradient: sums in float64 with counts, mergeable by addition alone. Knows nothing of ranks.
+// What a leaf adds up besides its gradient: sums in float64 with counts, mergeable by addition
+// alone. Knows nothing of ranks.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -14,9 +15,10 @@ enum MetricSum : int64_t {
   kExamples,
   kReconstructionNats,
   kKlNats,
-  kLoss,           // contributions to the optimised loss of one step; examples times loss once a step is finished
-  kStopVotes,      // ranks that want to stop after this step
-  kLatents,        // examples times latent dimensions: the count of the four sums below
+  kLoss,  // contributions to the optimised loss of one step; examples times loss once a step is
+          // finished
+  kStopVotes,  // ranks that want to stop after this step
+  kLatents,    // examples times latent dimensions: the count of the four sums below
   kMeanSum,
   kMeanSquareSum,
   kScaleSum,
@@ -24,8 +26,8 @@ enum MetricSum : int64_t {
   kMetricSums,
 };
 
-// Writes the sums of one leaf over its examples into `out` [rows, kMetricSums], float64 on the CPU. kLoss and kStopVotes are left 0.
-// Each row is added in the order of its examples, by one thread.
+// Writes the sums of one leaf over its examples into `out` [rows, kMetricSums], float64 on the CPU.
+// kLoss and kStopVotes are left 0. Each row is added in the order of its examples, by one thread.
 void sum_terms(const models::ExampleTerms& terms, at::Tensor out);
 
 }  // namespace elbow::trainer

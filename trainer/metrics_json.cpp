@@ -26,8 +26,8 @@ nlohmann::ordered_json metrics_json(const SplitMetrics& metrics) {
   put_number(object, "mu_std", metrics.mu_std);
   put_number(object, "sigma_mean", metrics.sigma_mean);
   put_number(object, "sigma_std", metrics.sigma_std);
-  put_number(object, "sigma_min", metrics.sigma_min);
-  put_number(object, "sigma_max", metrics.sigma_max);
+  if (metrics.sigma_min) put_number(object, "sigma_min", *metrics.sigma_min);
+  if (metrics.sigma_max) put_number(object, "sigma_max", *metrics.sigma_max);
   put_number(object, "seconds", metrics.seconds);
   put_number(object, "examples_per_s", metrics.examples_per_s);
   return object;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace elbow::trainer {
@@ -37,8 +38,8 @@ struct SplitMetrics {
   double mu_std = 0;
   double sigma_mean = 0;
   double sigma_std = 0;
-  double sigma_min = 0;
-  double sigma_max = 0;
+  std::optional<double> sigma_min;  // measured in evaluations only
+  std::optional<double> sigma_max;
   double seconds = 0;  // that this split took in this epoch
   double examples_per_s = 0;
 };

@@ -12,8 +12,8 @@
 namespace elbow::trainer {
 namespace {
 
-ELBOW_SIMD void rmsprop_loop(float* __restrict w, float* __restrict s, const float* __restrict g, int64_t count, float lr, float rho,
-                             float epsilon, float l2) {
+ELBOW_SIMD void rmsprop_loop(float* __restrict w, float* __restrict s, const float* __restrict g,
+                             int64_t count, float lr, float rho, float epsilon, float l2) {
   const float fresh = 1.0f - rho;
   for (int64_t i = 0; i < count; ++i) {
     const float gradient = g[i] + l2 * w[i];
@@ -27,8 +27,8 @@ struct AdamNumbers {
   float beta1, beta2, fresh1, fresh2, step_size, root_of_correction2, epsilon, l2;
 };
 
-ELBOW_SIMD void adam_loop(float* __restrict w, float* __restrict m, float* __restrict v, const float* __restrict g, int64_t count,
-                          const AdamNumbers& n) {
+ELBOW_SIMD void adam_loop(float* __restrict w, float* __restrict m, float* __restrict v,
+                          const float* __restrict g, int64_t count, const AdamNumbers& n) {
   const AdamNumbers k = n;
   for (int64_t i = 0; i < count; ++i) {
     const float gradient = g[i] + k.l2 * w[i];
@@ -66,8 +66,9 @@ std::vector<std::string> Optimizer::state_names() const {
   return {"square_average"};
 }
 
-void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates& rates, const at::Tensor& gradient,
-                       at::Tensor parameters, at::Tensor state, ThreadTeam& team) const {
+void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates& rates,
+                       const at::Tensor& gradient, at::Tensor parameters, at::Tensor state,
+                       ThreadTeam& team) const {
   float* w = parameters.mutable_data_ptr<float>();
   float* s = state.mutable_data_ptr<float>();
   const float* g = gradient.const_data_ptr<float>();
@@ -89,11 +90,14 @@ void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates&
   const auto run = [&](int64_t begin, int64_t end, double l2) {
     const float decay = static_cast<float>(2.0 * l2);
     if (adam_) {
-      adam_loop(w + begin, s + begin, s + size + begin, g + begin, end - begin,
-                [&] { auto numbers = adam; numbers.l2 = decay; return numbers; }());
+      adam_loop(w + begin, s + begin, s + size + begin, g + begin, end - begin, [&] {
+        auto numbers = adam;
+        numbers.l2 = decay;
+        return numbers;
+      }());
     } else {
-      rmsprop_loop(w + begin, s + begin, g + begin, end - begin, static_cast<float>(rates.lr), static_cast<float>(rho_),
-                   static_cast<float>(epsilon_), decay);
+      rmsprop_loop(w + begin, s + begin, g + begin, end - begin, static_cast<float>(rates.lr),
+                   static_cast<float>(rho_), static_cast<float>(epsilon_), decay);
     }
   };
   team.run(team.size(), [&](int64_t member) {
@@ -122,7 +126,8 @@ double sum_of_squared_weights(const models::ParameterLayout& layout, const at::T
   const float* w = row.const_data_ptr<float>();
   for (const auto& parameter : layout.parameters()) {
     if (!parameter.is_weight) continue;
-    for (int64_t i = parameter.offset; i < parameter.offset + parameter.count(); ++i) sum += static_cast<double>(w[i]) * w[i];
+    for (int64_t i = parameter.offset; i < parameter.offset + parameter.count(); ++i)
+      sum += static_cast<double>(w[i]) * w[i];
   }
   return sum;
 }

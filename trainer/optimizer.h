@@ -1,4 +1,5 @@
-// Optimizers on flat rows. Element by element and without memory of their own: state lies in the pack.
+// Optimizers on flat rows. Element by element and without memory of their own: state lies in the
+// pack.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,22 +16,26 @@ namespace elbow::trainer {
 // What one update of a row needs besides tensors.
 struct UpdateRates {
   double lr;
-  double l2;      // adds 2 * l2 * w to the gradient of every weight (not of biases)
-  int64_t step;   // optimizer steps made before this one
+  double l2;     // adds 2 * l2 * w to the gradient of every weight (not of biases)
+  int64_t step;  // optimizer steps made before this one
 };
 
 class Optimizer {
  public:
-  // rmsprop: s = rho s + (1 - rho) g^2, w -= lr g / (sqrt(s) + epsilon): Keras 2's meaning, epsilon outside the root.
-  // adam:    Kingma & Ba 2015, algorithm 1, with PyTorch's order of operations; its step counts from 1.
+  // rmsprop: s = rho s + (1 - rho) g^2, w -= lr g / (sqrt(s) + epsilon): Keras 2's meaning, epsilon
+  // outside the root. adam:    Kingma & Ba 2015, algorithm 1, with PyTorch's order of operations;
+  // its step counts from 1.
   explicit Optimizer(const OptimizerSettings& settings);
 
-  int64_t states() const;                     // S: 1 for rmsprop, 2 for adam
-  std::vector<std::string> state_names() const;  // as in files: "square_average"; "first_moment", "second_moment"
+  int64_t states() const;  // S: 1 for rmsprop, 2 for adam
+  std::vector<std::string> state_names()
+      const;  // as in files: "square_average"; "first_moment", "second_moment"
 
-  // One update of one row, in place, shared out over the team. parameters, gradient: [P]; state: [S, P]; float32, contiguous.
-  void update(const models::ParameterLayout& layout, const UpdateRates& rates, const at::Tensor& gradient, at::Tensor parameters,
-              at::Tensor state, ThreadTeam& team) const;
+  // One update of one row, in place, shared out over the team. parameters, gradient: [P]; state:
+  // [S, P]; float32, contiguous.
+  void update(const models::ParameterLayout& layout, const UpdateRates& rates,
+              const at::Tensor& gradient, at::Tensor parameters, at::Tensor state,
+              ThreadTeam& team) const;
 
  private:
   bool adam_;

@@ -1,7 +1,9 @@
-// K trials of one shape that are trained together as K rows: their hyper-parameters, counters, weights and optimizer state.
+// K trials of one shape that are trained together as K rows: their hyper-parameters, counters,
+// weights and optimizer state.
 //
-// Rows share their position within the epoch and everything of the shape key (architecture, batch size, kind of optimizer, data);
-// what may differ between them is a number per row here, so that a row can be replaced without rebuilding anything.
+// Rows share their position within the epoch and everything of the shape key (architecture, batch
+// size, kind of optimizer, data); what may differ between them is a number per row here, so that a
+// row can be replaced without rebuilding anything.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,12 +15,12 @@ namespace elbow::trainer {
 
 struct Row {
   uint64_t seed = 1;
-  double beta = 1;           // weight of the KL on the summed scale
-  double anneal_steps = 0;   // linear warm-up of beta; 0: none
-  double l2 = 0;             // on the optimised scale
+  double beta = 1;          // weight of the KL on the summed scale
+  double anneal_steps = 0;  // linear warm-up of beta; 0: none
+  double l2 = 0;            // on the optimised scale
   double lr = 1e-3;
-  int64_t epoch = 0;         // epochs begun before this one: keys the order
-  int64_t step = 0;          // optimizer steps made: keys the noise and the schedules
+  int64_t epoch = 0;  // epochs begun before this one: keys the order
+  int64_t step = 0;   // optimizer steps made: keys the noise and the schedules
 };
 
 struct Pack {

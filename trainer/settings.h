@@ -1,7 +1,8 @@
-// The settings of one trial, typed and already validated. `launch/config` fills it from files, environment and command
-// line; nothing below `launch` knows where a value came from.
+// The settings of one trial, typed and already validated. `launch/config` fills it from files,
+// environment and command line; nothing below `launch` knows where a value came from.
 //
-// Keys are SECTION.MEMBER, so that `objective.kl_wt` is Settings::objective.kl_wt. Defaults here are elbow's defaults.
+// Keys are SECTION.MEMBER, so that `objective.kl_wt` is Settings::objective.kl_wt. Defaults here
+// are elbow's defaults.
 #pragma once
 
 #include <cstdint>
@@ -12,54 +13,57 @@
 namespace elbow::trainer {
 
 struct DataSettings {
-  std::string source = "mnist";     // mnist (embedded) | idx
-  std::string dir;                  // folder with MNIST's four file names, for idx
-  int64_t validation = 0;           // the last N training examples become the validation split
-  std::string binarise = "none";    // none | threshold | stochastic | static
-  int64_t threshold = 128;          // threshold: a pixel is 1 where its byte (0..255) is >= this
+  std::string source = "mnist";   // mnist (embedded) | idx
+  std::string dir;                // folder with MNIST's four file names, for idx
+  int64_t validation = 0;         // the last N training examples become the validation split
+  std::string binarise = "none";  // none | threshold | stochastic | static
+  int64_t threshold = 128;        // threshold: a pixel is 1 where its byte (0..255) is >= this
 };
 
 struct ModelSettings {
-  std::string kind = "vae";         // vae
+  std::string kind = "vae";              // vae
   std::vector<int64_t> encoder = {500};  // widths of the hidden layers, first to last
   std::vector<int64_t> decoder = {500};  // widths of the hidden layers, from the latent side
   int64_t latent = 2;
-  std::string activation = "tanh";  // tanh | relu | sigmoid | softplus | identity
+  std::string activation = "tanh";        // tanh | relu | sigmoid | softplus | identity
   std::string initialisation = "glorot";  // glorot | pytorch | truncated_normal
-  double initial_std = 0.01;        // for truncated_normal
+  double initial_std = 0.01;              // for truncated_normal
 };
 
 struct ObjectiveSettings {
-  std::optional<double> beta;       // weight of the KL against the reconstruction summed over pixels
-  std::optional<double> kl_wt;      // weight of the KL against the reconstruction averaged over D pixels; beta = kl_wt * D
-  std::string reduction = "sum";    // sum | pixel_mean: the scale on which the loss is optimised and shown
-  std::string anneal = "none";      // none | linear
-  double anneal_steps = 0;          // linear: weight of the KL is min((step + 1) / (anneal_steps + 1), 1)
-  double l2 = 0;                    // l2 * sum of squares of the weight matrices, on the optimised scale
+  std::optional<double> beta;   // weight of the KL against the reconstruction summed over pixels
+  std::optional<double> kl_wt;  // weight of the KL against the reconstruction averaged over D
+                                // pixels; beta = kl_wt * D
+  std::string reduction =
+      "sum";  // sum | pixel_mean: the scale on which the loss is optimised and shown
+  std::string anneal = "none";  // none | linear
+  double anneal_steps = 0;  // linear: weight of the KL is min((step + 1) / (anneal_steps + 1), 1)
+  double l2 = 0;            // l2 * sum of squares of the weight matrices, on the optimised scale
 };
 
 struct OptimizerSettings {
-  std::string kind = "adam";        // adam (PyTorch's meaning) | rmsprop (Keras 2's: epsilon outside the root)
+  std::string kind =
+      "adam";  // adam (PyTorch's meaning) | rmsprop (Keras 2's: epsilon outside the root)
   double lr = 1e-3;
-  double beta1 = 0.9;               // adam
-  double beta2 = 0.999;             // adam
-  double rho = 0.9;                 // rmsprop
-  std::optional<double> epsilon;    // default 1e-8 for adam, 1e-7 for rmsprop
+  double beta1 = 0.9;             // adam
+  double beta2 = 0.999;           // adam
+  double rho = 0.9;               // rmsprop
+  std::optional<double> epsilon;  // default 1e-8 for adam, 1e-7 for rmsprop
 };
 
 struct TrainSettings {
   int64_t epochs = 10;
-  int64_t batch_size = 128;         // global: over all ranks
+  int64_t batch_size = 128;  // global: over all ranks
   bool shuffle = true;
   int64_t seed = 1;
   std::string reproducible = "fast";  // fast | exact
-  int64_t leaves = 0;               // 0 is auto
-  int64_t threads = 0;              // per rank; 0 is auto: the rank's share of its host's cores
-  std::string device = "auto";      // auto | cpu | cuda
+  int64_t leaves = 0;                 // 0 is auto
+  int64_t threads = 0;                // per rank; 0 is auto: the rank's share of its host's cores
+  std::string device = "auto";        // auto | cpu | cuda
 };
 
 struct LogSettings {
-  int64_t every_steps = 50;         // how often the progress line is refreshed
+  int64_t every_steps = 50;  // how often the progress line is refreshed
 };
 
 struct Settings {
@@ -71,7 +75,8 @@ struct Settings {
   LogSettings log;
 };
 
-// Weight of the KL on the summed scale, whichever of the two keys was given; 1 (the true ELBO) where none was.
+// Weight of the KL on the summed scale, whichever of the two keys was given; 1 (the true ELBO)
+// where none was.
 double effective_beta(const ObjectiveSettings& objective, int64_t observed);
 
 }  // namespace elbow::trainer

@@ -27,11 +27,13 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
     : parts_(parts), pack_(pack), ranks_(ranks), team_(team) {
   const auto& layout = parts_.model.layout();
   const SumShape shape{.rows = 1, .parameters = layout.size(), .numbers = kMetricSums};
-  gradient_sum_ = parts_.leaves > 0 ? make_exact_sum(ranks, team, shape, parts_.leaves) : make_fast_sum(ranks, team, shape);
+  gradient_sum_ = parts_.leaves > 0 ? make_exact_sum(ranks, team, shape, parts_.leaves)
+                                    : make_fast_sum(ranks, team, shape);
   slots_.resize(gradient_sum_->slices());
   for (int64_t i = 0; i < gradient_sum_->slices(); ++i) {
     auto& slot = slots_[i];
-    const int64_t largest = gradient_sum_->slice(i, parts_.batch_size).size() + 1;  // a shorter batch may cut differently
+    const int64_t largest = gradient_sum_->slice(i, parts_.batch_size).size() +
+                            1;  // a shorter batch may cut differently
     slot.x = at::empty({1, largest, parts_.model.observed()});
     slot.noise = at::empty({1, largest, parts_.model.latent()});
     for (size_t row = 0; row < pack.rows.size(); ++row) {
@@ -50,7 +52,8 @@ int64_t Step::batches_per_epoch() const {
 at::Tensor Step::run(bool stop_vote) {
   stop_vote_ = stop_vote;
   const int64_t examples = parts_.data.examples();
-  const Range batch{pack_.batch * parts_.batch_size, std::min((pack_.batch + 1) * parts_.batch_size, examples)};
+  const Range batch{pack_.batch * parts_.batch_size,
+                    std::min((pack_.batch + 1) * parts_.batch_size, examples)};
   auto result = at::zeros({static_cast<int64_t>(pack_.rows.size()), kMetricSums}, at::kDouble);
   for (int64_t k = 0; k < result.size(0); ++k) {
     auto& row = pack_.rows[k];
@@ -58,11 +61,14 @@ at::Tensor Step::run(bool stop_vote) {
     const auto& sum = sum_of_row(k, batch);
     double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
     std::copy_n(sum.sums.const_data_ptr<double>(), static_cast<int64_t>(kMetricSums), sums);
-    if (row.l2 != 0) sums[kLoss] += row.l2 * sum_of_squared_weights(parts_.model.layout(), pack_.parameters.select(0, k));
+    if (row.l2 != 0)
+      sums[kLoss] +=
+          row.l2 * sum_of_squared_weights(parts_.model.layout(), pack_.parameters.select(0, k));
     if (!std::isfinite(sums[kLoss]) || !all_finite(sum.gradient, team_)) report_nonfinite(k, batch);
     sums[kLoss] *= sums[kExamples];
     parts_.optimizer.update(parts_.model.layout(), {.lr = row.lr, .l2 = row.l2, .step = row.step},
-                            sum.gradient.select(0, 0), pack_.parameters.select(0, k), pack_.state.select(0, k), team_);
+                            sum.gradient.select(0, 0), pack_.parameters.select(0, k),
+                            pack_.state.select(0, k), team_);
   }
   for (auto& row : pack_.rows) ++row.step;
   ++pack_.batch;
@@ -80,15 +86,17 @@ const Summand& Step::sum_of_row(int64_t row, const Range& batch) {
     });
     return gradient_sum_->add();
   }
-  // The objective needs sums over the whole batch before any slice can run backward. A slice's graph is built and run by the same
-  // member of the team, because both calls share the slices out alike.
+  // The objective needs sums over the whole batch before any slice can run backward. A slice's
+  // graph is built and run by the same member of the team, because both calls share the slices out
+  // alike.
   std::vector<at::Tensor> local(slices);
   team_.run(slices, [&](int64_t slice) {
     gather_slice(row, batch, slice);
     forward(row, slice);
     at::NoGradGuard no_gradient;
-    local[slice] = slots_[slice].positions.size() > 0 ? parts_.objective.leaf_statistics(slots_[slice].terms)
-                                                      : at::zeros({1, statistics}, at::kDouble);
+    local[slice] = slots_[slice].positions.size() > 0
+                       ? parts_.objective.leaf_statistics(slots_[slice].terms)
+                       : at::zeros({1, statistics}, at::kDouble);
   });
   const auto sums = gradient_sum_->add_statistics(local);
   team_.run(slices, [&](int64_t slice) { backward(row, slice, sums, batch.size()); });
@@ -102,9 +110,11 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice) {
   slot.positions = {batch.begin + within.begin, batch.begin + within.end};
   slot.indices.clear();
   slot.examples.clear();
-  const models::Permutation order(row.seed, static_cast<uint32_t>(row.epoch), static_cast<uint64_t>(parts_.data.examples()));
+  const models::Permutation order(row.seed, static_cast<uint32_t>(row.epoch),
+                                  static_cast<uint64_t>(parts_.data.examples()));
   for (int64_t position = slot.positions.begin; position < slot.positions.end; ++position) {
-    const int64_t index = parts_.shuffle ? static_cast<int64_t>(order(static_cast<uint64_t>(position))) : position;
+    const int64_t index =
+        parts_.shuffle ? static_cast<int64_t>(order(static_cast<uint64_t>(position))) : position;
     slot.indices.push_back(index);
     slot.examples.push_back(parts_.data.first_index + index);
   }
@@ -114,7 +124,8 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice) {
   request.time = static_cast<uint32_t>(row.step);
   request.first_index = static_cast<uint32_t>(parts_.data.first_index);
   gather(parts_.data.images, slot.indices, request, slot.batch.x.select(0, 0));
-  models::fill_normal({row.seed, models::Purpose::kTrainingNoise, static_cast<uint32_t>(row.step)}, slot.examples, slot.batch.noise);
+  models::fill_normal({row.seed, models::Purpose::kTrainingNoise, static_cast<uint32_t>(row.step)},
+                      slot.examples, slot.batch.noise);
 }
 
 void Step::forward(int64_t row, int64_t slice) {
@@ -132,11 +143,11 @@ void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int6
     const auto& row = pack_.rows[k];
     const double kl_weight = row.beta * models::linear_annealing(row.step, row.anneal_steps);
     at::AutoGradMode recorded(true);
-    const auto loss = parts_.objective.leaf_loss(
-        slot.terms, {.kl_weight = at::full({1}, kl_weight, at::kDouble),
-                     .scale = at::full({1}, parts_.scale, at::kDouble),
-                     .batch_size = batch_size,
-                     .statistics = statistics});
+    const auto loss =
+        parts_.objective.leaf_loss(slot.terms, {.kl_weight = at::full({1}, kl_weight, at::kDouble),
+                                                .scale = at::full({1}, parts_.scale, at::kDouble),
+                                                .batch_size = batch_size,
+                                                .statistics = statistics});
     torch::autograd::backward({loss}, {});
     sum_terms(slot.terms, place.sums);
     sums[kLoss] = loss.item<double>();
@@ -148,12 +159,13 @@ void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int6
   sums[kStopVotes] = slice == 0 && stop_vote_ ? 1.0 : 0.0;
 }
 
-// Not on the way of a healthy step: runs this rank's slices forward again, with the weights that the step began with, to find which
-// term of which example is to blame.
+// Not on the way of a healthy step: runs this rank's slices forward again, with the weights that
+// the step began with, to find which term of which example is to blame.
 void Step::report_nonfinite(int64_t k, const Range& batch) {
   const auto& row = pack_.rows[k];
   const int64_t nobody = std::numeric_limits<int64_t>::max();
-  // The first bad position of the epoch for each term, negated, so that a maximum over ranks finds the smallest.
+  // The first bad position of the epoch for each term, negated, so that a maximum over ranks finds
+  // the smallest.
   auto first = at::full({2}, -nobody, at::kLong);
   auto* bad = first.mutable_data_ptr<int64_t>();
   for (int64_t slice = 0; slice < static_cast<int64_t>(slots_.size()); ++slice) {
@@ -176,14 +188,19 @@ void Step::report_nonfinite(int64_t k, const Range& batch) {
   std::string where = "every example's reconstruction and KL are finite";
   if (reconstruction != nobody || kl != nobody) {
     const int64_t position = std::min(reconstruction, kl);
-    const models::Permutation order(row.seed, static_cast<uint32_t>(row.epoch), static_cast<uint64_t>(parts_.data.examples()));
-    const int64_t index = parts_.shuffle ? static_cast<int64_t>(order(static_cast<uint64_t>(position))) : position;
+    const models::Permutation order(row.seed, static_cast<uint32_t>(row.epoch),
+                                    static_cast<uint64_t>(parts_.data.examples()));
+    const int64_t index =
+        parts_.shuffle ? static_cast<int64_t>(order(static_cast<uint64_t>(position))) : position;
     what = kl <= reconstruction ? "KL of row" : "reconstruction of row";
-    where = fmt::format("the epoch's first bad example is {} of split '{}', at position {}", index, parts_.data.name, position);
+    where = fmt::format("the epoch's first bad example is {} of split '{}', at position {}", index,
+                        parts_.data.name, position);
   }
-  throw NonFinite(k, fmt::format("the {} {} is not finite at step {} (epoch {}): {}; the weights are those before this step. Lower "
-                                 "optimizer.lr, or look at objective.beta and the last lines of metrics.jsonl",
-                                 what, k, row.step + 1, row.epoch + 1, where));
+  throw NonFinite(
+      k, fmt::format("the {} {} is not finite at step {} (epoch {}): {}; the weights are those "
+                     "before this step. Lower "
+                     "optimizer.lr, or look at objective.beta and the last lines of metrics.jsonl",
+                     what, k, row.step + 1, row.epoch + 1, where));
 }
 
 }  // namespace elbow::trainer

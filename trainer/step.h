@@ -1,7 +1,9 @@
-// One optimizer update of every row of a pack, on one global batch per row: gather, forward, backward, sum over slices and ranks,
-// update. On each rank a row's update is applied wholly or not at all.
+// One optimizer update of every row of a pack, on one global batch per row: gather, forward,
+// backward, sum over slices and ranks, update. On each rank a row's update is applied wholly or not
+// at all.
 //
-// Every rank of the group calls run() in the same order. The pack, data and team are the caller's and must outlive the step.
+// Every rank of the group calls run() in the same order. The pack, data and team are the caller's
+// and must outlive the step.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,14 +32,15 @@ struct StepParts {
   const models::Objective& objective;
   const Optimizer& optimizer;
   const Split& data;
-  BatchRequest request;     // how bytes become numbers; seed and time are set per row and step
-  int64_t batch_size;       // global
+  BatchRequest request;  // how bytes become numbers; seed and time are set per row and step
+  int64_t batch_size;    // global
   bool shuffle;
-  double scale;             // of the optimised loss: 1, or 1 / observed
-  int64_t leaves;           // exact mode; 0 is fast mode
+  double scale;    // of the optimised loss: 1, or 1 / observed
+  int64_t leaves;  // exact mode; 0 is fast mode
 };
 
-// A row whose loss or gradient is not a finite number. Known alike to all ranks; the row's weights are those before the step.
+// A row whose loss or gradient is not a finite number. Known alike to all ranks; the row's weights
+// are those before the step.
 class NonFinite : public std::runtime_error {
  public:
   NonFinite(int64_t row, const std::string& sentence) : std::runtime_error(sentence), row_(row) {}
@@ -54,9 +57,10 @@ class Step {
 
   int64_t batches_per_epoch() const;
 
-  // Makes one step of the pack and advances its counters (what an epoch's end means is the caller's business). Returns the sums over
-  // the global batch, [K, kMetricSums], equal on all ranks; kLoss is examples times loss. stop_vote: whether this rank wants to stop;
-  // the votes of all ranks are summed.   Throws NonFinite, comm::PeerLost.
+  // Makes one step of the pack and advances its counters (what an epoch's end means is the caller's
+  // business). Returns the sums over the global batch, [K, kMetricSums], equal on all ranks; kLoss
+  // is examples times loss. stop_vote: whether this rank wants to stop; the votes of all ranks are
+  // summed.   Throws NonFinite, comm::PeerLost.
   at::Tensor run(bool stop_vote);
 
  private:

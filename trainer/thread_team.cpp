@@ -34,7 +34,8 @@ struct ThreadTeam::State {
   bool stop = false;
   int64_t items = 0;
   const std::function<void(int64_t)>* work = nullptr;
-  std::vector<std::exception_ptr> errors;  // one a member: members take ascending shares, so the first is the smallest item's
+  std::vector<std::exception_ptr>
+      errors;  // one a member: members take ascending shares, so the first is the smallest item's
   std::vector<std::thread> threads;
 
   void share(int64_t member) {
@@ -87,7 +88,8 @@ void ThreadTeam::run(int64_t items, const std::function<void(int64_t)>& work) {
     state.round.fetch_add(1, std::memory_order_release);
     state.round.notify_all();
     state.share(0);
-    for (int64_t left; (left = state.busy.load(std::memory_order_acquire)) != 0;) wait_while(state.busy, left);
+    for (int64_t left; (left = state.busy.load(std::memory_order_acquire)) != 0;)
+      wait_while(state.busy, left);
   } else {
     for (int64_t item = 0; item < items; ++item) work(item);
   }

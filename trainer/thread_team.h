@@ -1,6 +1,8 @@
-// A fixed team of threads that share out independent items. The caller's thread is one of them, so a team of one is the plain loop.
+// A fixed team of threads that share out independent items. The caller's thread is one of them, so
+// a team of one is the plain loop.
 //
-// ATen runs on one thread in every member: each item is computed by one thread, whole, so that its bits do not depend on the team.
+// ATen runs on one thread in every member: each item is computed by one thread, whole, so that its
+// bits do not depend on the team.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +21,10 @@ class ThreadTeam {
 
   int64_t size() const;
 
-  // Calls work(item) once for each item in [0, items): member t takes the t-th contiguous share. Returns when all are done. The
-  // exception of the smallest item that threw is thrown again. One caller at a time. Thread-local modes, such as grad mode, are the
-  // members' own: set them inside `work`.
+  // Calls work(item) once for each item in [0, items): member t takes the t-th contiguous share.
+  // Returns when all are done. The exception of the smallest item that threw is thrown again. One
+  // caller at a time. Thread-local modes, such as grad mode, are the members' own: set them inside
+  // `work`.
   void run(int64_t items, const std::function<void(int64_t item)>& work);
 
  private:

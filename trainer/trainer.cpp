@@ -15,24 +15,28 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 Binarise binarise_named(const std::string& name) {
   if (name == "none") return Binarise::kNone;
   if (name == "threshold") return Binarise::kThreshold;
   if (name == "stochastic") return Binarise::kStochastic;
   if (name == "static") return Binarise::kStatic;
-  throw SettingError(fmt::format("data.binarise = {}: choose none, threshold, stochastic or static", name));
+  throw SettingError(
+      fmt::format("data.binarise = {}: choose none, threshold, stochastic or static", name));
 }
 
 }  // namespace
 
 Row row_of(const Settings& settings, int64_t observed) {
-  return {.seed = static_cast<uint64_t>(settings.train.seed),
-          .beta = effective_beta(settings.objective, observed),
-          .anneal_steps = settings.objective.anneal == "linear" ? settings.objective.anneal_steps : 0.0,
-          .l2 = settings.objective.l2,
-          .lr = settings.optimizer.lr};
+  return {
+      .seed = static_cast<uint64_t>(settings.train.seed),
+      .beta = effective_beta(settings.objective, observed),
+      .anneal_steps = settings.objective.anneal == "linear" ? settings.objective.anneal_steps : 0.0,
+      .l2 = settings.objective.l2,
+      .lr = settings.optimizer.lr};
 }
 
 std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed) {
@@ -48,7 +52,8 @@ int64_t leaves_of(const TrainSettings& settings) {
   return settings.leaves > 0 ? settings.leaves : automatic_leaves(settings.batch_size);
 }
 
-Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data, comm::Communicator& ranks, ThreadTeam& team)
+Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
+                 comm::Communicator& ranks, ThreadTeam& team)
     : settings_(settings),
       data_(data),
       ranks_(ranks),
@@ -56,14 +61,17 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       model_(model_of(settings, data.observed())),
       objective_(models::make_elbo()),
       optimizer_(settings.optimizer),
-      scale_(settings.objective.reduction == "pixel_mean" ? 1.0 / static_cast<double>(data.observed()) : 1.0) {
+      scale_(settings.objective.reduction == "pixel_mean"
+                 ? 1.0 / static_cast<double>(data.observed())
+                 : 1.0) {
   pack_.rows = std::move(rows);
   const auto count = static_cast<int64_t>(pack_.rows.size());
   pack_.parameters = at::zeros({count, model_->layout().size()});
   pack_.state = at::zeros({count, optimizer_.states(), model_->layout().size()});
   const auto how = models::initialisation_named(settings.model.initialisation);
   team_.run(count, [&](int64_t k) {
-    models::initialise(model_->layout(), how, settings_.model.initial_std, pack_.rows[k].seed, pack_.parameters.select(0, k));
+    models::initialise(model_->layout(), how, settings_.model.initial_std, pack_.rows[k].seed,
+                       pack_.parameters.select(0, k));
   });
   step_ = std::make_unique<Step>(StepParts{.model = *model_,
                                            .objective = *objective_,
@@ -78,12 +86,14 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
 }
 
 BatchRequest Trainer::request() const {
-  return {.binarise = binarise_named(settings_.data.binarise), .threshold = static_cast<int>(settings_.data.threshold)};
+  return {.binarise = binarise_named(settings_.data.binarise),
+          .threshold = static_cast<int>(settings_.data.threshold)};
 }
 
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
-  return evaluate({.model = *model_, .data = split, .split = id, .request = request(), .scale = scale_}, pack_.rows[row],
-                  pack_.parameters.narrow(0, row, 1), ranks_, team_);
+  return evaluate(
+      {.model = *model_, .data = split, .split = id, .request = request(), .scale = scale_},
+      pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
 }
 
 EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interruption) {
@@ -100,7 +110,8 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
     ++steps_done_;
     const double* of_step = step_sums.const_data_ptr<double>();
     recent_examples += static_cast<int64_t>(of_step[kExamples]);
-    if (observer != nullptr && (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps)) {
+    if (observer != nullptr &&
+        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps)) {
       const double* so_far = sums.const_data_ptr<double>();
       const double elapsed = seconds_since(recent);
       observer->on_step({.epoch = pack_.rows[0].epoch + 1,

@@ -1,4 +1,5 @@
-// Trains the rows of a pack, epoch by epoch, and measures them. Writes no files and knows no command line.
+// Trains the rows of a pack, epoch by epoch, and measures them. Writes no files and knows no
+// command line.
 //
 // Every rank of the group makes the same calls in the same order.
 #pragma once
@@ -29,19 +30,22 @@ std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observ
 int64_t leaves_of(const TrainSettings& settings);
 
 struct EpochResult {
-  bool interrupted = false;             // the ranks agreed to stop before the epoch's end; the metrics are then empty
-  std::vector<SplitMetrics> train;      // one a row
-  std::vector<SplitMetrics> held_out;   // one a row, on Dataset::selection()
+  bool interrupted =
+      false;  // the ranks agreed to stop before the epoch's end; the metrics are then empty
+  std::vector<SplitMetrics> train;     // one a row
+  std::vector<SplitMetrics> held_out;  // one a row, on Dataset::selection()
 };
 
 class Trainer {
  public:
-  // `settings` gives what all rows share (the shape key); `rows` what may differ. Weights are initialised from each row's seed.
-  // The referenced objects must outlive the trainer.   Throws SettingError.
-  Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data, comm::Communicator& ranks, ThreadTeam& team);
+  // `settings` gives what all rows share (the shape key); `rows` what may differ. Weights are
+  // initialised from each row's seed. The referenced objects must outlive the trainer.   Throws
+  // SettingError.
+  Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
+          comm::Communicator& ranks, ThreadTeam& team);
 
-  // From the pack's position to the end of its epoch, and the evaluation after it. Either may be null; `observer` gets on_step only.
-  // Throws NonFinite, comm::PeerLost.
+  // From the pack's position to the end of its epoch, and the evaluation after it. Either may be
+  // null; `observer` gets on_step only. Throws NonFinite, comm::PeerLost.
   EpochResult run_epoch(Observer* observer, const Interruption* interruption);
 
   SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);

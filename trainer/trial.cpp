@@ -12,12 +12,14 @@ namespace {
 
 constexpr int kDone = 0, kFailed = 1, kResumable = 75;
 
-// Rank 0: the weights of row 0, under their plain names. Returns the file's path relative to the run folder.
+// Rank 0: the weights of row 0, under their plain names. Returns the file's path relative to the
+// run folder.
 std::string save_weights(const RunDirectory& directory, const Trainer& trainer) {
   const auto folder = directory.checkpoint(trainer.pack().rows[0].step);
   std::filesystem::create_directories(folder);
   const auto file = folder / "model.safetensors";
-  write_safetensors(file, trainer.model().layout().to_named(trainer.pack().parameters.select(0, 0)));
+  write_safetensors(file,
+                    trainer.model().layout().to_named(trainer.pack().parameters.select(0, 0)));
   return std::filesystem::relative(file, directory.path()).string();
 }
 

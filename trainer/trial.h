@@ -1,4 +1,5 @@
-// One training run from its first step to result.json: the loop over epochs, what is logged, and what is left behind.
+// One training run from its first step to result.json: the loop over epochs, what is logged, and
+// what is left behind.
 #pragma once
 
 #include "comm/communicator.h"
@@ -22,9 +23,10 @@ struct TrialParts {
   const Interruption& interruption;
 };
 
-// Every rank calls it. Trains to the last epoch, or until the ranks agree to stop, or until a number is not finite. Rank 0 writes
-// metrics.jsonl as it goes, then the weights, then result.json. The result's numbers are equal on all ranks.
-// Throws comm::PeerLost, and std::runtime_error where a file cannot be written.
+// Every rank calls it. Trains to the last epoch, or until the ranks agree to stop, or until a
+// number is not finite. Rank 0 writes metrics.jsonl as it goes, then the weights, then result.json.
+// The result's numbers are equal on all ranks. Throws comm::PeerLost, and std::runtime_error where
+// a file cannot be written.
 RunResult run_trial(const TrialParts& parts, Trainer& trainer);
 
 }  // namespace elbow::trainer

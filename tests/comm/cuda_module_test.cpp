@@ -1,5 +1,5 @@
-// libelbow_cuda.so is opened at run time, so a symbol that it lacks would show only on a machine with a GPU. This test opens
-// it everywhere: CUDA's libraries of the wheel load without a driver.
+// libelbow_cuda.so is opened at run time, so a symbol that it lacks would show only on a machine
+// with a GPU. This test opens it everywhere: CUDA's libraries of the wheel load without a driver.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 

@@ -9,8 +9,10 @@
 namespace elbow::models {
 namespace {
 
-// Largest error of `ours` against `truth`, in units in the last place of the true value, over [low, high].
-double worst_ulp(float (*ours)(float), const std::function<double(double)>& truth, float low, float high) {
+// Largest error of `ours` against `truth`, in units in the last place of the true value, over [low,
+// high].
+double worst_ulp(float (*ours)(float), const std::function<double(double)>& truth, float low,
+                 float high) {
   double worst = 0;
   const int count = 400000;
   for (int i = 0; i <= count; ++i) {
@@ -24,13 +26,27 @@ double worst_ulp(float (*ours)(float), const std::function<double(double)>& trut
 }
 
 TEST(Elementwise, FunctionsAreWithinAFewUlp) {
-  EXPECT_LT(worst_ulp([](float x) { return exp_of(x); }, [](double x) { return std::exp(x); }, -86, 88), 3);
-  EXPECT_LT(worst_ulp([](float x) { return log_of(x); }, [](double x) { return std::log(x); }, 1e-6f, 0.9f), 3);
-  EXPECT_LT(worst_ulp([](float x) { return log1p_unit(x); }, [](double x) { return std::log1p(x); }, 1e-6f, 1), 3);
-  EXPECT_LT(worst_ulp([](float x) { return tanh_of(x); }, [](double x) { return std::tanh(x); }, -12, 12), 3);
-  EXPECT_LT(worst_ulp([](float x) { return sigmoid_of(x); }, [](double x) { return 1 / (1 + std::exp(-x)); }, -80, 80), 4);
-  EXPECT_LT(worst_ulp([](float x) { return softplus_of(x); }, [](double x) { return std::log1p(std::exp(x)); }, -80, 30), 4);
-  EXPECT_LT(worst_ulp([](float x) { return expm1_of(x); }, [](double x) { return std::expm1(x); }, -20, 20), 8);
+  EXPECT_LT(
+      worst_ulp([](float x) { return exp_of(x); }, [](double x) { return std::exp(x); }, -86, 88),
+      3);
+  EXPECT_LT(worst_ulp([](float x) { return log_of(x); }, [](double x) { return std::log(x); },
+                      1e-6f, 0.9f),
+            3);
+  EXPECT_LT(worst_ulp([](float x) { return log1p_unit(x); }, [](double x) { return std::log1p(x); },
+                      1e-6f, 1),
+            3);
+  EXPECT_LT(
+      worst_ulp([](float x) { return tanh_of(x); }, [](double x) { return std::tanh(x); }, -12, 12),
+      3);
+  EXPECT_LT(worst_ulp([](float x) { return sigmoid_of(x); },
+                      [](double x) { return 1 / (1 + std::exp(-x)); }, -80, 80),
+            4);
+  EXPECT_LT(worst_ulp([](float x) { return softplus_of(x); },
+                      [](double x) { return std::log1p(std::exp(x)); }, -80, 30),
+            4);
+  EXPECT_LT(worst_ulp([](float x) { return expm1_of(x); }, [](double x) { return std::expm1(x); },
+                      -20, 20),
+            8);
 }
 
 TEST(Elementwise, KeepsNotANumberAndOverflow) {
@@ -52,7 +68,8 @@ TEST(Elementwise, BernoulliAgreesWithDoubleOverAllLogits) {
     for (float x : {0.0f, 0.3f, 1.0f}) {
       const auto ours = bernoulli(a, x);
       const auto truth = bernoulli(static_cast<double>(a), static_cast<double>(x));
-      EXPECT_NEAR(ours.nats, truth.nats, 3e-7 * std::fmax(1.0, std::fabs(truth.nats))) << a << ' ' << x;
+      EXPECT_NEAR(ours.nats, truth.nats, 3e-7 * std::fmax(1.0, std::fabs(truth.nats)))
+          << a << ' ' << x;
       EXPECT_NEAR(ours.residual, truth.residual, 2e-7) << a << ' ' << x;
     }
   }
@@ -61,7 +78,8 @@ TEST(Elementwise, BernoulliAgreesWithDoubleOverAllLogits) {
 TEST(Elementwise, KlDoesNotCancelForCollapsedUnits) {
   for (double log_variance : {1e-5, -3e-4, 2e-3}) {
     const double truth = kl_to_standard_normal(0.0, log_variance);
-    EXPECT_NEAR(kl_to_standard_normal(0.0f, static_cast<float>(log_variance)), truth, 0.03 * truth + 1e-12);
+    EXPECT_NEAR(kl_to_standard_normal(0.0f, static_cast<float>(log_variance)), truth,
+                0.03 * truth + 1e-12);
   }
   EXPECT_EQ(kl_to_standard_normal(0.0f, 0.0f), 0.0f);
 }
@@ -70,7 +88,8 @@ TEST(Elementwise, NormalPairsAreStandardNormalAndIndependent) {
   const int count = 1000000;
   double sum = 0, square = 0, fourth = 0, product = 0;
   for (int i = 0; i < count; ++i) {
-    const auto block = random_block(StreamKey{42, Purpose::kTrainingNoise, 7, static_cast<uint32_t>(i), 0}, 0);
+    const auto block =
+        random_block(StreamKey{42, Purpose::kTrainingNoise, 7, static_cast<uint32_t>(i), 0}, 0);
     const auto pair = normal_pair(block.word[0], block.word[1]);
     for (double n : {pair.first, pair.second}) sum += n, square += n * n, fourth += n * n * n * n;
     product += static_cast<double>(pair.first) * pair.second;

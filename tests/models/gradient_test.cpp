@@ -16,8 +16,12 @@ class GradientTest : public ::testing::TestWithParam<Activation> {
   GradientTest() : model_(make_vae({kObserved, {6, 4}, kLatent, {5}, GetParam()})) {
     at::manual_seed(3);
     values_ = 0.5 * at::randn({kRows, model_->layout().size()}, at::kDouble);
-    batch_ = {at::rand({kRows, kBatch, kObserved}, at::kDouble), at::randn({kRows, kBatch, kLatent}, at::kDouble)};
-    context_ = {at::tensor({0.7, 2.5}, at::kDouble), at::tensor({1.0, 1.0 / kObserved}, at::kDouble), kBatch + 1, {}};
+    batch_ = {at::rand({kRows, kBatch, kObserved}, at::kDouble),
+              at::randn({kRows, kBatch, kLatent}, at::kDouble)};
+    context_ = {at::tensor({0.7, 2.5}, at::kDouble),
+                at::tensor({1.0, 1.0 / kObserved}, at::kDouble),
+                kBatch + 1,
+                {}};
   }
 
   at::Tensor loss(const at::Tensor& values, const at::Tensor& gradients) const {
@@ -64,8 +68,9 @@ TEST_P(GradientTest, LossOfARowDoesNotDependOnItsNeighbours) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Activations, GradientTest,
-                         ::testing::Values(Activation::kTanh, Activation::kSigmoid, Activation::kSoftplus,
-                                           Activation::kIdentity, Activation::kRelu));
+                         ::testing::Values(Activation::kTanh, Activation::kSigmoid,
+                                           Activation::kSoftplus, Activation::kIdentity,
+                                           Activation::kRelu));
 
 }  // namespace
 }  // namespace elbow::models

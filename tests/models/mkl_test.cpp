@@ -13,7 +13,9 @@ TEST(Mkl, FixedBranchGivesTheSameBitsForAnyThreadCountAndBatchedForm) {
   const auto b = at::randn({784, 500});
   at::set_num_threads(1);
   const auto expected = at::mm(a, b);
-  EXPECT_TRUE(at::equal(at::bmm(a.unsqueeze(0).repeat({3, 1, 1}), b.unsqueeze(0).repeat({3, 1, 1})).select(0, 1), expected));
+  EXPECT_TRUE(at::equal(
+      at::bmm(a.unsqueeze(0).repeat({3, 1, 1}), b.unsqueeze(0).repeat({3, 1, 1})).select(0, 1),
+      expected));
   at::set_num_threads(2);
   EXPECT_TRUE(at::equal(at::mm(a, b), expected));
 }

@@ -11,7 +11,8 @@ at::Tensor random_bytes(int64_t examples, int64_t observed, uint64_t seed, uint3
   auto bytes = at::empty({examples, observed}, at::kByte);
   auto* out = bytes.mutable_data_ptr<uint8_t>();
   for (int64_t i = 0; i < bytes.numel(); ++i) {
-    const auto block = models::random_block({seed, models::Purpose::kSyntheticData, 0, static_cast<uint32_t>(i / 4), draw}, 0);
+    const auto block = models::random_block(
+        {seed, models::Purpose::kSyntheticData, 0, static_cast<uint32_t>(i / 4), draw}, 0);
     const uint32_t word = block.word[i % 4];
     out[i] = word % 3 == 0 ? static_cast<uint8_t>(word >> 24) : 0;  // mostly black, like drawings
   }
@@ -20,7 +21,8 @@ at::Tensor random_bytes(int64_t examples, int64_t observed, uint64_t seed, uint3
 
 }  // namespace
 
-trainer::Dataset small_data(int64_t train, int64_t test, int64_t height, int64_t width, uint64_t seed) {
+trainer::Dataset small_data(int64_t train, int64_t test, int64_t height, int64_t width,
+                            uint64_t seed) {
   trainer::Dataset data;
   data.name = "small";
   data.height = height;

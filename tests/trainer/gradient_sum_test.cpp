@@ -17,7 +17,8 @@ using tests::spawn_ranks;
 constexpr SumShape kShape{.rows = 2, .parameters = 32, .numbers = 3};
 constexpr int64_t kExamples = 103;
 
-// Contribution of examples [begin, end): sums of numbers that do not add exactly, so that another order gives other bits.
+// Contribution of examples [begin, end): sums of numbers that do not add exactly, so that another
+// order gives other bits.
 void contribute(const Range& range, Summand& place) {
   place.gradient.zero_();
   place.sums.zero_();
@@ -31,7 +32,8 @@ void contribute(const Range& range, Summand& place) {
 struct Outcome {
   at::Tensor gradient, sums, statistics;
   bool operator==(const Outcome& other) const {
-    return at::equal(gradient, other.gradient) && at::equal(sums, other.sums) && at::equal(statistics, other.statistics);
+    return at::equal(gradient, other.gradient) && at::equal(sums, other.sums) &&
+           at::equal(statistics, other.statistics);
   }
 };
 
@@ -74,7 +76,8 @@ TEST(GradientSum, ExactGivesTheSameBitsOnAnyNumberOfRanksAndThreads) {
     const auto expected = exact_on(1, leaves, 1);
     EXPECT_NEAR(expected.sums[0][0].item<double>(), expected.statistics[0][0].item<double>(), 0);
     for (int size : {1, 2, 3, 4, 5, 7, 8}) {
-      EXPECT_TRUE(exact_on(size, leaves, 1) == expected) << size << " ranks, " << leaves << " leaves";
+      EXPECT_TRUE(exact_on(size, leaves, 1) == expected)
+          << size << " ranks, " << leaves << " leaves";
     }
     EXPECT_TRUE(exact_on(3, leaves, 2) == expected);
   }
@@ -95,7 +98,8 @@ TEST(GradientSum, SlicesOfAllRanksCoverTheBatchOnce) {
     std::mutex lock;
     spawn_ranks(size, [&](comm::Communicator& ranks) {
       ThreadTeam team(2);
-      for (auto* sum : {make_fast_sum(ranks, team, kShape).release(), make_exact_sum(ranks, team, kShape, 4).release()}) {
+      for (auto* sum : {make_fast_sum(ranks, team, kShape).release(),
+                        make_exact_sum(ranks, team, kShape, 4).release()}) {
         const std::unique_ptr<GradientSum> owner(sum);
         for (int64_t i = 0; i < owner->slices(); ++i) {
           const auto range = owner->slice(i, kExamples);
@@ -115,7 +119,8 @@ TEST(GradientSum, MoreRanksThanLeavesIsRefusedWithTheLeavesNeeded) {
       make_exact_sum(ranks, team, kShape, 2);
       FAIL() << "no error";
     } catch (const SettingError& error) {
-      EXPECT_NE(std::string(error.what()).find("train.leaves to at least 4"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find("train.leaves to at least 4"), std::string::npos)
+          << error.what();
     }
   });
 }

@@ -31,20 +31,25 @@ TEST(Optimizer, FollowsTheRecordedSequencesOfKeras2AndPyTorch) {
   ThreadTeam team(2);
   int checked = 0;
   for (const auto& sequence : file["sequences"]) {
-    OptimizerSettings settings{.kind = sequence["optimizer"].get<std::string>(), .epsilon = sequence["epsilon"].get<double>()};
+    OptimizerSettings settings{.kind = sequence["optimizer"].get<std::string>(),
+                               .epsilon = sequence["epsilon"].get<double>()};
     if (settings.kind == "rmsprop") settings.rho = sequence["rho"].get<double>();
-    if (settings.kind == "adam") settings.beta1 = sequence["beta1"].get<double>(), settings.beta2 = sequence["beta2"].get<double>();
+    if (settings.kind == "adam")
+      settings.beta1 = sequence["beta1"].get<double>(),
+      settings.beta2 = sequence["beta2"].get<double>();
     const Optimizer optimizer(settings);
     const auto layout = layout_of(static_cast<int64_t>(file["initial"].size()));
     auto parameters = row_of(file["initial"], layout.size());
     auto state = at::zeros({optimizer.states(), layout.size()});
     for (size_t step = 0; step < file["gradients"].size(); ++step) {
-      optimizer.update(layout, {.lr = sequence["lr"].get<double>(), .l2 = 0, .step = static_cast<int64_t>(step)},
-                       row_of(file["gradients"][step], layout.size()), parameters, state, team);
+      optimizer.update(
+          layout, {.lr = sequence["lr"].get<double>(), .l2 = 0, .step = static_cast<int64_t>(step)},
+          row_of(file["gradients"][step], layout.size()), parameters, state, team);
       const auto& expected = sequence["parameters_float32"][step];
       for (size_t i = 0; i < expected.size(); ++i) {
         const double value = expected[i].get<double>();
-        EXPECT_NEAR(parameters[static_cast<int64_t>(i)].item<double>(), value, 1e-6 * std::abs(value) + 1e-9)
+        EXPECT_NEAR(parameters[static_cast<int64_t>(i)].item<double>(), value,
+                    1e-6 * std::abs(value) + 1e-9)
             << settings.kind << " step " << step << " parameter " << file["columns"][i];
         ++checked;
       }
@@ -65,7 +70,8 @@ TEST(Optimizer, L2PullsWeightsAndLeavesBiases) {
   auto penalised = gradient.clone();
   penalised.narrow(0, 0, 6).add_(2 * 0.1 * 1.0);  // d(l2 w^2)/dw at w = 1
   optimizer.update(layout, {.lr = 0.01, .l2 = 0.1, .step = 0}, gradient, with, state_with, team);
-  optimizer.update(layout, {.lr = 0.01, .l2 = 0, .step = 0}, penalised, by_hand, state_by_hand, team);
+  optimizer.update(layout, {.lr = 0.01, .l2 = 0, .step = 0}, penalised, by_hand, state_by_hand,
+                   team);
   EXPECT_TRUE(at::allclose(state_with.narrow(1, 0, 6), state_by_hand.narrow(1, 0, 6)));
   EXPECT_TRUE(at::allclose(with.narrow(0, 16, 2), by_hand.narrow(0, 16, 2)));
   EXPECT_TRUE(at::allclose(state_with.narrow(1, 16, 2), state_by_hand.narrow(1, 16, 2)));
@@ -76,8 +82,9 @@ TEST(Optimizer, FindsOneBadNumberAnywhere) {
   ThreadTeam team(2);
   const int64_t size = 1003;
   for (int64_t place : {0, 500, 501, 502, 1002}) {
-    for (float bad : {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
-                      std::numeric_limits<float>::quiet_NaN()}) {
+    for (float bad :
+         {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
+          std::numeric_limits<float>::quiet_NaN()}) {
       auto values = at::full({size}, 3e38f);
       EXPECT_TRUE(all_finite(values, team));
       values[place] = bad;

@@ -46,7 +46,8 @@ struct Outcome {
 };
 
 // 75 examples: batches of 32, 32 and 11, so the last one has leaves of one or two examples.
-Outcome train_on(int size, int64_t threads, const Settings& settings, const std::vector<Row>& rows) {
+Outcome train_on(int size, int64_t threads, const Settings& settings,
+                 const std::vector<Row>& rows) {
   const auto data = small_data(75, 300, 5, 7);
   Outcome first;
   std::mutex lock;
@@ -54,9 +55,11 @@ Outcome train_on(int size, int64_t threads, const Settings& settings, const std:
     ThreadTeam team(threads);
     Trainer trainer(settings, rows, data, ranks, team);
     EpochResult last;
-    for (int64_t epoch = 0; epoch < settings.train.epochs; ++epoch) last = trainer.run_epoch(nullptr, nullptr);
+    for (int64_t epoch = 0; epoch < settings.train.epochs; ++epoch)
+      last = trainer.run_epoch(nullptr, nullptr);
     const std::lock_guard guard(lock);
-    const Outcome mine{trainer.pack().parameters.clone(), trainer.pack().state.clone(), last.train, last.held_out};
+    const Outcome mine{trainer.pack().parameters.clone(), trainer.pack().state.clone(), last.train,
+                       last.held_out};
     if (!first.parameters.defined()) first = mine;
     EXPECT_TRUE(at::equal(first.parameters, mine.parameters)) << "rank " << ranks.rank();
     EXPECT_TRUE(at::equal(first.state, mine.state));
@@ -72,7 +75,8 @@ TEST(Step, ExactGivesTheSameBitsOnAnyNumberOfRanksAndThreads) {
   for (int size : {1, 2, 3, 4, 8}) {
     for (int64_t threads : {1, 2}) {
       const auto other = train_on(size, threads, settings, rows);
-      EXPECT_TRUE(at::equal(other.parameters, expected.parameters)) << size << " ranks, " << threads << " threads";
+      EXPECT_TRUE(at::equal(other.parameters, expected.parameters))
+          << size << " ranks, " << threads << " threads";
       EXPECT_TRUE(at::equal(other.state, expected.state));
       for (int k = 0; k < 2; ++k) {
         EXPECT_EQ(other.train[k].loss, expected.train[k].loss);
@@ -103,7 +107,8 @@ TEST(Step, FastAndExactAgreeAndRanksDoNotMatter) {
   for (int size : {1, 2, 3}) {
     const auto other = train_on(size, 2, fast, rows);
     EXPECT_NEAR(other.train[0].loss, expected.train[0].loss, 1e-4 * expected.train[0].loss);
-    EXPECT_NEAR(other.held_out[0].elbo_nats, expected.held_out[0].elbo_nats, 1e-4 * std::abs(expected.held_out[0].elbo_nats));
+    EXPECT_NEAR(other.held_out[0].elbo_nats, expected.held_out[0].elbo_nats,
+                1e-4 * std::abs(expected.held_out[0].elbo_nats));
     EXPECT_EQ(other.train[0].examples, 75);
     EXPECT_EQ(other.held_out[0].examples, 300);
   }
@@ -141,14 +146,16 @@ TEST(Step, ANonFiniteRowIsNamedAndItsWeightsStay) {
   });
 }
 
-// |mean KL - C|: its gradient's sign needs the mean over the whole global batch before any leaf runs backward.
+// |mean KL - C|: its gradient's sign needs the mean over the whole global batch before any leaf
+// runs backward.
 class CapacityObjective : public models::Objective {
  public:
   int64_t statistics() const override { return 1; }
   at::Tensor leaf_statistics(const models::ExampleTerms& terms) const override {
     return terms.kl.sum(at::IntArrayRef{1, 2}, false, at::kDouble).unsqueeze(1);
   }
-  at::Tensor leaf_loss(const models::ExampleTerms& terms, const models::ObjectiveContext& context) const override {
+  at::Tensor leaf_loss(const models::ExampleTerms& terms,
+                       const models::ObjectiveContext& context) const override {
     const auto n = static_cast<double>(context.batch_size);
     const auto gap = context.statistics.select(1, 0) / n - 0.5;
     seen_ = gap.item<double>();
@@ -174,8 +181,14 @@ TEST(Step, BatchStatisticsAreGlobalAndTheSameOnAnyNumberOfRanks) {
       Pack pack{.rows = rows_of(settings, 35, 1),
                 .parameters = at::full({1, model->layout().size()}, 0.01),
                 .state = at::zeros({1, 1, model->layout().size()})};
-      Step step({.model = *model, .objective = objective, .optimizer = optimizer, .data = data.train, .batch_size = 32,
-                 .shuffle = true, .scale = 1, .leaves = 8},
+      Step step({.model = *model,
+                 .objective = objective,
+                 .optimizer = optimizer,
+                 .data = data.train,
+                 .batch_size = 32,
+                 .shuffle = true,
+                 .scale = 1,
+                 .leaves = 8},
                 pack, ranks, team);
       for (int i = 0; i < 3; ++i) step.run(false);
       const std::lock_guard guard(lock);
@@ -198,8 +211,14 @@ TEST(Step, OneVoteStopsAllRanksAfterTheSameStep) {
     Pack pack{.rows = rows_of(settings, 35, 1),
               .parameters = at::full({1, model->layout().size()}, 0.01),
               .state = at::zeros({1, 1, model->layout().size()})};
-    Step step({.model = *model, .objective = *objective, .optimizer = optimizer, .data = data.train, .batch_size = 32, .shuffle = true,
-               .scale = 1, .leaves = 0},
+    Step step({.model = *model,
+               .objective = *objective,
+               .optimizer = optimizer,
+               .data = data.train,
+               .batch_size = 32,
+               .shuffle = true,
+               .scale = 1,
+               .leaves = 0},
               pack, ranks, team);
     EXPECT_EQ(step.run(false)[0][kStopVotes].item<double>(), 0);
     EXPECT_EQ(step.run(ranks.rank() == 1)[0][kStopVotes].item<double>(), 1);
