@@ -69,10 +69,8 @@ MPI_Op max_of(at::ScalarType dtype) {
 // there.
 class OnHost {
  public:
-  enum class Content {
-    kNeeded,
-    kOverwritten
-  };  // whether the operation reads what the tensor holds
+  // Whether the operation reads what the tensor holds.
+  enum class Content { kNeeded, kOverwritten };
 
   OnHost(const at::Tensor& tensor, Content content) : tensor_(tensor.detach()) {
     if (tensor_.is_cpu()) {
