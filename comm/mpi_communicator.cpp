@@ -69,10 +69,8 @@ MPI_Op max_of(at::ScalarType dtype) {
 // there.
 class OnHost {
  public:
-  enum class Content {
-    kNeeded,
-    kOverwritten
-  };  // whether the operation reads what the tensor holds
+  // Whether the operation reads what the tensor holds.
+  enum class Content { kNeeded, kOverwritten };
 
   OnHost(const at::Tensor& tensor, Content content) : tensor_(tensor.detach()) {
     if (tensor_.is_cpu()) {
@@ -214,7 +212,8 @@ class MpiCommunicator final : public Communicator {
     const int code = make(&made);
     if (session_.fault_tolerant()) {
       if (code != MPI_SUCCESS) ulfm::revoke(comm_);  // frees whoever waits for this rank
-      if (!ulfm::agree(comm_, code == MPI_SUCCESS)) throw_peer_lost(operation);
+      const bool all_have_it = ulfm::agree(comm_, code == MPI_SUCCESS);
+      if (code == MPI_SUCCESS && !all_have_it) throw_peer_lost(operation);
     }
     check(code, operation);
     return wrap(made);
@@ -281,12 +280,18 @@ class MpiCommunicator final : public Communicator {
 
   void check(int code, const char* operation) {
     if (code == MPI_SUCCESS) return;
-    if (ulfm::is_loss(code)) throw_peer_lost(operation);
+    if (tells_of_a_loss(code)) throw_peer_lost(operation);
     char text[MPI_MAX_ERROR_STRING] = {};
     int length = 0;
     MPI_Error_string(code, text, &length);
     throw Error(fmt::format("{} failed on rank {} on {} in phase '{}' at step {}: {}", operation,
                             rank_, host(rank_), phase(), step(), text));
+  }
+
+  // A broken connection to a dying peer is, now and then, some other error before the death is
+  // known.
+  bool tells_of_a_loss(int code) {
+    return ulfm::is_loss(code) || (session_.fault_tolerant() && who_died() >= 0);
   }
 
   // Revokes first, so that survivors which wait for this rank, and not for the dead one, leave as

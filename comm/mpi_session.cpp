@@ -106,7 +106,7 @@ void MpiSession::close() {
       MPI_Finalize();
       return;
     }
-    if (!ulfm::is_loss(code)) check(code, "the barrier before leaving");
+    if (!fault_tolerant_) check(code, "the barrier before leaving");
     healthy_ = false;
   }
   ulfm::agree(MPI_COMM_WORLD, true);

@@ -3,13 +3,15 @@
 //
 // NCCL has no watchdog: a collective whose peer is dead runs for ever, and so does whoever
 // synchronises with it. abort() ends it. It may hang itself, so it runs on a helper thread with a
-// deadline; a handle whose abort did not return is leaked. Threads: run() and finish() by one
-// thread at a time; abort(), aborted() and failed() by any.
+// deadline; a handle whose abort did not return is leaked.
+//
+// Threads: run() by one thread at a time; abort(), aborted() and failed() by any.
 #pragma once
 
 #include <nccl.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <string>

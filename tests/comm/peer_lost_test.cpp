@@ -51,6 +51,28 @@ void collectives(comm::Communicator& ranks) {
   if (!right) say("WRONG");
 }
 
+// Survivors may be one step apart.
+int newest_step(comm::Communicator& ranks, int step) {
+  auto newest = at::full({1}, step, at::kLong);
+  ranks.all_reduce_max(newest);
+  return static_cast<int>(newest.item<int64_t>());
+}
+
+std::unique_ptr<comm::Communicator> healed(comm::Communicator& ranks, const comm::PeerLost& loss,
+                                           int me) {
+  say(fmt::format("LOST seen by {}: {} on {} in {}", me, loss.rank(), loss.host(), loss.phase()));
+  try {
+    ranks.barrier();
+    say("WRONG: a second use was accepted");
+  } catch (const comm::Error&) {
+  }
+  const auto start = Clock::now();
+  auto survivors = ranks.shrink();
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+  say(fmt::format("SHRUNK {} to {} in {} ms", me, survivors->size(), took.count()));
+  return survivors;
+}
+
 // Arguments: --rank RANKS_TO_KILL...; they die in step 10.
 int run_rank(const std::vector<int>& doomed) {
   comm::MpiSession session;
@@ -60,37 +82,25 @@ int run_rank(const std::vector<int>& doomed) {
   }
   const int me = session.rank();
   auto ranks = comm::make_mpi(session);
-  int lost = 0;
+  bool lost = false, behind = false;
   for (int step = 0; step < kSteps;) {
     try {
       ranks->at(step, "test");
+      if (behind) step = newest_step(*ranks, step);
+      behind = false;
       if (step == 10 && std::ranges::count(doomed, me) > 0) raise(SIGKILL);
       collectives(*ranks);
       ++step;
     } catch (const comm::PeerLost& loss) {
-      say(fmt::format("LOST seen by {}: {} on {} in {}", me, loss.rank(), loss.host(),
-                      loss.phase()));
-      try {
-        ranks->barrier();
-        say("WRONG: a second use was accepted");
-      } catch (const comm::Error&) {
-      }
-      const auto start = Clock::now();
-      ranks = ranks->shrink();
-      say(fmt::format(
-          "SHRUNK {} to {} in {} ms", me, ranks->size(),
-          std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count()));
-      auto newest = at::full({1}, step, at::kLong);
-      ranks->all_reduce_max(newest);
-      step = static_cast<int>(newest.item<int64_t>());
-      ++lost;
+      lost = behind = true;
+      ranks = healed(*ranks, loss, me);
     }
   }
   say(fmt::format("DONE {} of {} healthy {}", me, ranks->size(), session.healthy()));
   ranks.reset();
   session.close();
   std::fflush(nullptr);
-  _exit(lost > 0 && !session.healthy() ? 0 : 1);
+  _exit(lost && !session.healthy() ? 0 : 1);
 }
 
 // --- The test
