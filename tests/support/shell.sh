@@ -5,24 +5,25 @@
 # shellcheck disable=SC2034,SC2059  # the scripts use what is set here
 # shellcheck shell=bash
 set -uo pipefail
-# shellcheck disable=SC2034
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 program=$(readlink -f "$1")
 launcher=$(readlink -f "$2")
-python=${ELBOW_PYTHON:-python3}
 export ELBOW_PROGRAM=$program
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 PRTE_ALLOW_RUN_AS_ROOT=1 PRTE_ALLOW_RUN_AS_ROOT_CONFIRM=1
 # shellcheck source=/dev/null
 source "$(dirname "$program")/launch.env"  # ELBOW_MPIRUN, ELBOW_OPEN_MPI
 mpirun=("$ELBOW_MPIRUN" --oversubscribe --bind-to none)
+python=${ELBOW_PYTHON:-$(dirname "$ELBOW_MPIRUN")/python}
 
 failures=0
-started=()
 folder=$(mktemp -d)
 cd "$folder" || exit 1
 leave() {
   local process
-  for process in "${started[@]}"; do kill -KILL "$process" 2>/dev/null; done
+  for process in /proc/[0-9]*; do  # whatever still runs in the folder
+    [[ ${process##*/} != "$$" && $(readlink "$process/cwd" 2>/dev/null) == "$folder"* ]] &&
+      kill -KILL "${process##*/}" 2>/dev/null
+  done
   cd / && rm -rf "$folder"
 }
 trap leave EXIT
@@ -63,14 +64,15 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # start COMMAND...   in the background, with `stdout` and `stderr` as its output; sets `process`. Killed at the end.
 start() {
+  set -m  # otherwise bash lets it ignore SIGINT
   "$@" >stdout 2>stderr </dev/null &
   process=$!
-  started+=("$process")
+  set +m
 }
-# code_of PROCESS   its exit code, waited for.
-code_of() {
-  wait "$1"
-  echo $?
+# exit_code_of PROCESS   sets `code`, waits for it.
+exit_code_of() {
+  code=0
+  wait "$1" 2>/dev/null || code=$?
 }
 
 # value FILE KEY...   what a JSON file holds at a path of keys.
