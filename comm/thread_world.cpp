@@ -236,7 +236,8 @@ class ThreadCommunicator final : public Communicator {
 
   int lost_rank() override {
     const Lock lock(world_->mutex);
-    return first(Life::kLost);
+    const int lost = first(Life::kLost);
+    return lost >= 0 ? lost : first(Life::kLeft);
   }
 
  private:
