@@ -75,6 +75,7 @@ RunDescription description_of(const trainer::Trainer& trainer, const trainer::Da
 
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world) {
+  const trainer::Interruption interruption;  // from here on: loading may take a while
   auto& ranks = world.ranks();
   const bool first = ranks.rank() == 0;
 
@@ -103,8 +104,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   const auto manifest = manifest_of(arguments, world, data, team.size(), mkl_branch, leaves);
   std::optional<trainer::RunDirectory> directory;
   std::unique_ptr<trainer::Observer> progress;
-  world.together([&] {
-    if (!first) return;
+  const auto folder = world.from_rank_0([&] {
     directory = create_run_folder(command.out, config.name);
     trainer::replace_text_file(directory->config(), effective_config(config, data.observed()));
     trainer::write_manifest(directory->manifest(), manifest);
@@ -114,13 +114,14 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
         stdout);
     std::fflush(stdout);
     progress = make_progress(command.progress, settings.train.epochs);
+    return std::filesystem::absolute(directory->path()).string();
   });
+  if (!first) directory.emplace(folder);
 
-  const trainer::Interruption interruption;
   const auto result = trainer::run_trial({.settings = settings,
                                           .data = data,
                                           .ranks = ranks,
-                                          .directory = directory ? &*directory : nullptr,
+                                          .directory = *directory,
                                           .observer = progress.get(),
                                           .interruption = interruption},
                                          *trainer);
