@@ -21,11 +21,11 @@
 
 namespace elbow::trainer {
 
-// What one slice contributes, for `rows` rows. Both tensors lie in one block of memory, so that one
-// message carries them.
+// What one slice contributes, for `rows` rows. On the CPU both tensors lie in one block of memory,
+// so that one message carries them; a gradient on another device travels alone.
 struct Summand {
-  at::Tensor gradient;  // [rows, P], float32
-  at::Tensor sums;      // [rows, numbers], float64
+  at::Tensor gradient;  // [rows, P], float32, on the device of SumShape
+  at::Tensor sums;      // [rows, numbers], float64, on the CPU
 };
 
 class GradientSum {
@@ -51,8 +51,9 @@ class GradientSum {
 
 struct SumShape {
   int64_t rows;
-  int64_t parameters;  // P, a multiple of 16
-  int64_t numbers;     // of metric sums a row
+  int64_t parameters;            // P, a multiple of 16
+  int64_t numbers;               // of metric sums a row
+  at::Device device = at::kCPU;  // of the gradients
 };
 
 // The objects keep references to `ranks` and `team`, which must outlive them. Every rank makes them
