@@ -7,6 +7,10 @@
 namespace elbow::comm {
 namespace {
 
+bool launched(const Environment& environment) {
+  return environment("OMPI_COMM_WORLD_SIZE") || environment("PMIX_RANK");
+}
+
 bool one_host(const Environment& environment) {
   if (const auto size = environment("OMPI_COMM_WORLD_SIZE")) {
     return environment("OMPI_COMM_WORLD_LOCAL_SIZE") == size;
@@ -34,7 +38,10 @@ std::vector<std::pair<std::string, std::string>> mpi_settings(const Environment&
 
   const bool user_chose = environment("OMPI_MCA_btl") || environment("OMPI_MCA_pml");
   const bool fault_tolerant = environment("OMPI_MCA_mpi_ft_enable").value_or("0") != "0";
-  if (!user_chose && (one_host(environment) || fault_tolerant)) {
+  if (!user_chose && !launched(environment)) {
+    settings.emplace_back("OMPI_MCA_btl", "self");
+    settings.emplace_back("OMPI_MCA_pml", "ob1");
+  } else if (!user_chose && (one_host(environment) || fault_tolerant)) {
     // Shared memory is called vader before version 5.
     settings.emplace_back("OMPI_MCA_btl", open_mpi_major < 5 ? "self,vader,tcp" : "self,sm,tcp");
     settings.emplace_back("OMPI_MCA_pml", "ob1");

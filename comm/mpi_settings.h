@@ -26,6 +26,8 @@ std::optional<std::string> process_environment(const std::string& name);
 // btl = self,sm,tcp and pml = ob1, on one host, and with fault tolerance, which needs them.
 //   Probing the other transports takes one second. On several hosts without fault tolerance Open
 //   MPI chooses, so that InfiniBand and the like are used. Both stay if the user has set either.
+//   Without a launcher btl = self: Open MPI 5.0 leaves a file of 16 MB in /dev/shm behind for every
+//   world of one that opens its shared memory.
 std::vector<std::pair<std::string, std::string>> mpi_settings(const Environment& environment,
                                                               int open_mpi_major);
 

@@ -1,3 +1,4 @@
+#include <c10/core/DeviceGuard.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include "comm/text.h"
 #include "launch/commands.h"
 #include "launch/config.h"
+#include "launch/devices.h"
 #include "launch/effective_config.h"
 #include "launch/progress.h"
 #include "launch/run_folder.h"
@@ -19,8 +21,10 @@
 namespace elbow::launch {
 namespace {
 
-// Cores that this process may use, shared with the other ranks of its host.
-int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& session) {
+// Cores that this process may use, shared with the other ranks of its host. A GPU needs one.
+int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& session,
+                   const Devices& devices) {
+  if (!devices.own.is_cpu()) return 1;
   if (settings.train.threads > 0) return settings.train.threads;
   cpu_set_t cores;
   const int64_t usable = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
@@ -38,33 +42,43 @@ std::string agree_on_mkl_branch(World& world) {
   return branch;
 }
 
-trainer::Manifest manifest_of(const std::vector<std::string>& arguments, World& world,
-                              const trainer::Dataset& data, int64_t threads,
-                              const std::string& mkl_branch, int64_t leaves) {
+// The devices, and in exact mode all that its bits rely on.
+Devices agree_on_devices(const trainer::TrainSettings& settings, World& world) {
+  auto devices = choose_devices(settings, world);
+  const int64_t leaves = trainer::leaves_of(settings);
+  if (leaves == 0) return devices;
+  devices.exact_settings["leaves"] = std::to_string(leaves);
+  if (devices.own.is_cpu()) devices.exact_settings["mkl_branch"] = agree_on_mkl_branch(world);
+  return devices;
+}
+
+trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
+                              const comm::Communicator& ranks, const trainer::Dataset& data,
+                              const Devices& devices, int64_t threads) {
   trainer::Manifest manifest{.arguments = arguments,
                              .mpi = comm::mpi_library(),
-                             .backend = world.ranks().backend(),
+                             .backend = ranks.backend(),
                              .threads_per_rank = threads,
                              .data_files = data.files,
-                             .started = trainer::utc_now()};
+                             .started = trainer::utc_now(),
+                             .exact_settings = devices.exact_settings};
   manifest.arguments.insert(manifest.arguments.begin(), "elbow");
-  for (int rank = 0; rank < world.ranks().size(); ++rank)
-    manifest.ranks.push_back({world.ranks().host(rank), "cpu"});
-  if (leaves > 0)
-    manifest.exact_settings = {{"mkl_branch", mkl_branch}, {"leaves", std::to_string(leaves)}};
+  for (int rank = 0; rank < ranks.size(); ++rank)
+    manifest.ranks.push_back({ranks.host(rank), devices.names[rank]});
   return manifest;
 }
 
 RunDescription description_of(const trainer::Trainer& trainer, const trainer::Dataset& data,
                               const trainer::Manifest& manifest,
-                              const trainer::RunDirectory& directory, int64_t leaves) {
+                              const trainer::RunDirectory& directory, const Devices& devices) {
   RunDescription run{.folder = directory.path(),
                      .observed = data.observed(),
                      .parameters = trainer.model().layout().trainable(),
-                     .leaves = leaves,
+                     .leaves = trainer.leaves(),
                      .threads_per_rank = manifest.threads_per_rank,
                      .backend = manifest.backend,
-                     .ranks = manifest.ranks};
+                     .ranks = manifest.ranks,
+                     .device_choice = devices.why};
   for (const auto* split : {&data.train, &data.validation, &data.test}) {
     if (split->examples() > 0) run.splits.emplace_back(split->name, split->examples());
   }
@@ -76,8 +90,7 @@ RunDescription description_of(const trainer::Trainer& trainer, const trainer::Da
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world) {
   const trainer::Interruption interruption;  // from here on: loading may take a while
-  auto& ranks = world.ranks();
-  const bool first = ranks.rank() == 0;
+  const bool first = world.ranks().rank() == 0;
 
   // Rank 0 alone reads file, environment and command line; the others parse the text that came of
   // it.
@@ -91,17 +104,18 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
 
   trainer::Dataset data;
   world.together([&] { data = trainer::load_dataset(settings.data); });
-  const int64_t leaves = trainer::leaves_of(settings.train);
-  const auto mkl_branch = leaves > 0 ? agree_on_mkl_branch(world) : models::mkl_branch();
-  trainer::ThreadTeam team(threads_of(settings, world.session()));
+  const auto devices = agree_on_devices(settings.train, world);
+  auto& ranks = devices.nccl ? *devices.nccl : world.ranks();
+  const c10::DeviceGuard guard(devices.own);
+  trainer::ThreadTeam team(threads_of(settings, world.session(), devices));
   std::optional<trainer::Trainer> trainer;
   world.together([&] {
     trainer.emplace(settings, std::vector{trainer::row_of(settings, data.observed())}, data, ranks,
-                    team);
+                    team, devices.own);
   });
 
   // The folder comes last, so that what is refused leaves none.
-  const auto manifest = manifest_of(arguments, world, data, team.size(), mkl_branch, leaves);
+  const auto manifest = manifest_of(arguments, ranks, data, devices, team.size());
   std::optional<trainer::RunDirectory> directory;
   std::unique_ptr<trainer::Observer> progress;
   const auto folder = world.from_rank_0([&] {
@@ -109,7 +123,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     trainer::replace_text_file(directory->config(), effective_config(config, data.observed()));
     trainer::write_manifest(directory->manifest(), manifest);
     std::fputs(
-        settings_report(settings, description_of(*trainer, data, manifest, *directory, leaves))
+        settings_report(settings, description_of(*trainer, data, manifest, *directory, devices))
             .c_str(),
         stdout);
     std::fflush(stdout);

@@ -40,9 +40,13 @@ Variables with(Variables variables, const std::string& name, const std::string& 
 TEST(MpiSettings, OneHostSkipsTheProbingOfNetworks) {
   const auto expected = UnorderedElementsAre(kNoHan, kYield, Pair("OMPI_MCA_pml", "ob1"),
                                              Pair("OMPI_MCA_btl", "self,sm,tcp"));
-  EXPECT_THAT(settings({}), expected);
   EXPECT_THAT(settings(kOneHost), expected);
   EXPECT_THAT(settings({{"PMIX_RANK", "0"}, {"SLURM_STEP_NUM_NODES", "1"}}), expected);
+}
+
+TEST(MpiSettings, AProcessWithoutLauncherOpensNoSharedMemory) {
+  EXPECT_THAT(settings({}), UnorderedElementsAre(kNoHan, kYield, Pair("OMPI_MCA_pml", "ob1"),
+                                                 Pair("OMPI_MCA_btl", "self")));
 }
 
 TEST(MpiSettings, SeveralHostsLetOpenMpiChooseTheNetwork) {
@@ -64,7 +68,8 @@ TEST(MpiSettings, WhatTheUserSetStays) {
 }
 
 TEST(MpiSettings, SharedMemoryHasItsOldNameBeforeVersion5) {
-  EXPECT_THAT(settings({}, /*major=*/4), testing::Contains(Pair("OMPI_MCA_btl", "self,vader,tcp")));
+  EXPECT_THAT(settings(kOneHost, /*major=*/4),
+              testing::Contains(Pair("OMPI_MCA_btl", "self,vader,tcp")));
 }
 
 TEST(LaunchMistake, AWorldOfOneUnderSlurmIsNamed) {

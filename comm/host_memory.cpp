@@ -1,0 +1,138 @@
+#include "comm/host_memory.h"
+
+#include <ATen/ATen.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <random>
+#include <thread>
+
+#include "comm/error.h"
+#include "comm/text.h"
+
+namespace elbow::comm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A peer on a core of its own comes within microseconds; one that shares ours needs it.
+constexpr int kSpins = 2000;
+constexpr int kYields = 200;
+constexpr auto kNap = std::chrono::microseconds(50);
+constexpr auto kLookForTheDead = std::chrono::milliseconds(2);
+
+// A file in /dev/shm for the time in which ranks open it.
+class Name {
+ public:
+  explicit Name(std::string text) : text_(std::move(text)) {}
+  ~Name() {
+    if (owner_) shm_unlink(text_.c_str());
+  }
+
+  // Makes the file with its space reserved, because memory that is not there would end the process
+  // at its first use. Returns "" or what went wrong.
+  std::string make(int64_t bytes) {
+    const int file = shm_open(text_.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (file < 0) return std::strerror(errno);
+    owner_ = true;
+    const int error = posix_fallocate(file, 0, bytes);
+    ::close(file);
+    return error == 0 ? "" : std::strerror(error);
+  }
+
+  std::string map(int64_t bytes, void*& mapping) const {
+    const int file = shm_open(text_.c_str(), O_RDWR, 0);
+    if (file < 0) return std::strerror(errno);
+    mapping =
+        mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    const int error = errno;
+    ::close(file);
+    if (mapping != MAP_FAILED) return "";
+    mapping = nullptr;
+    return std::strerror(error);
+  }
+
+ private:
+  std::string text_;
+  bool owner_ = false;
+};
+
+std::string new_name(const Communicator& ranks) {
+  if (ranks.rank() != 0) return "";
+  return fmt::format("/elbow-{}-{:08x}", getpid(), std::random_device()());
+}
+
+}  // namespace
+
+struct alignas(64) HostMemory::Counter {
+  std::atomic<uint64_t> value;
+};
+
+std::unique_ptr<HostMemory> HostMemory::create(Communicator& ranks, int64_t bytes,
+                                               std::string& reason) {
+  for (int rank = 1; rank < ranks.size(); ++rank) {
+    if (ranks.host(rank) != ranks.host(0)) {
+      reason = fmt::format("ranks run on several hosts ({}, {})", ranks.host(0), ranks.host(rank));
+      return nullptr;
+    }
+  }
+  const int64_t mapped = static_cast<int64_t>(sizeof(Counter)) * ranks.size() + bytes;
+  Name name(broadcast_text(ranks, new_name(ranks), 0));
+  std::string failure = ranks.rank() == 0 ? name.make(mapped) : "";
+  ranks.barrier();  // the file is there, or rank 0 knows why not
+  void* mapping = nullptr;
+  if (failure.empty()) failure = name.map(mapped, mapping);
+  for (const auto& text : gather_texts(ranks, failure)) {
+    if (reason.empty() && !text.empty())
+      reason = fmt::format("no {} bytes of shared memory: {}", mapped, text);
+  }
+  if (reason.empty()) return std::unique_ptr<HostMemory>(new HostMemory(ranks, mapping, mapped));
+  if (mapping != nullptr) munmap(mapping, static_cast<size_t>(mapped));
+  return nullptr;
+}
+
+HostMemory::HostMemory(Communicator& ranks, void* mapping, int64_t mapped_bytes)
+    : ranks_(ranks),
+      arrived_(static_cast<Counter*>(mapping)),
+      data_(reinterpret_cast<std::byte*>(arrived_ + ranks.size())),
+      mapped_bytes_(mapped_bytes) {}
+
+HostMemory::~HostMemory() { munmap(arrived_, static_cast<size_t>(mapped_bytes_)); }
+
+void HostMemory::meet() {
+  ++meetings_;
+  arrived_[ranks_.rank()].value.store(meetings_, std::memory_order_release);
+  int tries = 0;
+  auto looked = Clock::now();
+  for (int rank = 0; rank < ranks_.size(); ++rank) {
+    while (arrived_[rank].value.load(std::memory_order_acquire) < meetings_) {
+      ++tries;
+      if (tries < kSpins) {
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+        continue;
+      }
+      if (tries < kSpins + kYields) {
+        sched_yield();
+      } else {
+        std::this_thread::sleep_for(kNap);
+      }
+      if (Clock::now() - looked < kLookForTheDead) continue;
+      looked = Clock::now();
+      if (const int lost = ranks_.lost_rank(); lost >= 0) {
+        throw PeerLost(lost, ranks_.host(lost), ranks_.step(), ranks_.phase(),
+                       "the meeting in shared memory");
+      }
+    }
+  }
+}
+
+}  // namespace elbow::comm
