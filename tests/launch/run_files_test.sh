@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What `elbow train` leaves in its folder, and that the folder is enough to do the same again.
-# run_folder_test.sh PROGRAM LAUNCHER
+# run_files_test.sh PROGRAM LAUNCHER
 source "$(dirname "$0")/../support/shell.sh" "$@"
 few_digits digits 1000 200
 
