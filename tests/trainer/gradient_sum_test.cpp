@@ -14,7 +14,7 @@ namespace {
 
 using tests::spawn_ranks;
 
-constexpr SumShape kShape{.rows = 2, .parameters = 32, .numbers = 3};
+const SumShape kShape{.rows = 2, .parameters = 32, .numbers = 3};
 constexpr int64_t kExamples = 103;
 
 // Contribution of examples [begin, end): sums of numbers that do not add exactly, so that another
