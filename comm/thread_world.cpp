@@ -236,8 +236,7 @@ class ThreadCommunicator final : public Communicator {
 
   int lost_rank() override {
     const Lock lock(world_->mutex);
-    const int lost = first(Life::kLost);
-    return lost >= 0 ? lost : first(Life::kLeft);
+    return first(Life::kLost);
   }
 
  private:
@@ -304,8 +303,7 @@ class ThreadCommunicator final : public Communicator {
   // The rank to blame: one that was lost rather than one that left because of it. -1 if all are
   // there.
   int first_gone() const {
-    const int lost = first(Life::kLost);
-    return lost >= 0 ? lost : first(Life::kLeft);
+    return first(Life::kLost);
   }
 
   bool broken() const { return group_->revoked || first_gone() >= 0; }

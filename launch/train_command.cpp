@@ -89,6 +89,7 @@ RunDescription description_of(const trainer::Trainer& trainer, const trainer::Da
 
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world) {
+  const trainer::Interruption interruption;  // from here on: loading may take a while
   const bool first = world.ranks().rank() == 0;
 
   // Rank 0 alone reads file, environment and command line; the others parse the text that came of
@@ -117,8 +118,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   const auto manifest = manifest_of(arguments, ranks, data, devices, team.size());
   std::optional<trainer::RunDirectory> directory;
   std::unique_ptr<trainer::Observer> progress;
-  world.together([&] {
-    if (!first) return;
+  const auto folder = world.from_rank_0([&] {
     directory = create_run_folder(command.out, config.name);
     trainer::replace_text_file(directory->config(), effective_config(config, data.observed()));
     trainer::write_manifest(directory->manifest(), manifest);
@@ -128,13 +128,14 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
         stdout);
     std::fflush(stdout);
     progress = make_progress(command.progress, settings.train.epochs);
+    return std::filesystem::absolute(directory->path()).string();
   });
+  if (!first) directory.emplace(folder);
 
-  const trainer::Interruption interruption;
   const auto result = trainer::run_trial({.settings = settings,
                                           .data = data,
                                           .ranks = ranks,
-                                          .directory = directory ? &*directory : nullptr,
+                                          .directory = *directory,
                                           .observer = progress.get(),
                                           .interruption = interruption},
                                          *trainer);

@@ -230,6 +230,19 @@ class ExactSum : public GradientSum {
   std::unique_ptr<Blocks> sent_, all_blocks_;
 };
 
+void check_leaves(const comm::Communicator& ranks, int64_t leaves) {
+  if (leaves < 1 || !std::has_single_bit(static_cast<uint64_t>(leaves))) {
+    throw SettingError(
+        fmt::format("train.leaves = {} is not a power of two: choose 1, 2, 4, … or auto", leaves));
+  }
+  if (ranks.size() > leaves) {
+    throw SettingError(fmt::format(
+        "train.leaves = {} cannot be shared by {} ranks in exact mode: set train.leaves to at "
+        "least {}, or start fewer ranks",
+        leaves, ranks.size(), std::bit_ceil(static_cast<uint64_t>(ranks.size()))));
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam& team,
@@ -239,17 +252,18 @@ std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam
 
 std::unique_ptr<GradientSum> make_exact_sum(comm::Communicator& ranks, ThreadTeam& team,
                                             const SumShape& shape, int64_t leaves) {
-  if (leaves < 1 || !std::has_single_bit(static_cast<uint64_t>(leaves))) {
-    throw SettingError(
-        fmt::format("train.leaves = {} is not a power of two: choose 1, 2, 4, … or auto", leaves));
-  }
-  if (ranks.size() > leaves) {
-    throw SettingError(
-        fmt::format("train.leaves = {} cannot be shared by {} ranks in exact mode: set "
-                    "train.leaves to at least {}, or start fewer ranks",
-                    leaves, ranks.size(), std::bit_ceil(static_cast<uint64_t>(ranks.size()))));
-  }
+  check_leaves(ranks, leaves);
   return std::make_unique<ExactSum>(ranks, team, shape, leaves);
+}
+
+std::unique_ptr<GradientSum> make_gradient_sum(comm::Communicator& ranks, ThreadTeam& team,
+                                               const SumShape& shape, int64_t leaves) {
+  if (leaves > 0) check_leaves(ranks, leaves);
+  if (ranks.size() > 1 && shape.device.is_cpu()) {
+    if (auto sum = make_host_sum(ranks, team, shape, leaves)) return sum;
+  }
+  return leaves > 0 ? make_exact_sum(ranks, team, shape, leaves)
+                    : make_fast_sum(ranks, team, shape);
 }
 
 }  // namespace elbow::trainer

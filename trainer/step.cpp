@@ -30,8 +30,7 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
                        .parameters = layout.size(),
                        .numbers = kMetricSums,
                        .device = pack.parameters.device()};
-  gradient_sum_ = parts_.leaves > 0 ? make_exact_sum(ranks, team, shape, parts_.leaves)
-                                    : make_fast_sum(ranks, team, shape);
+  gradient_sum_ = make_gradient_sum(ranks, team, shape, parts_.leaves);
   slots_.resize(gradient_sum_->slices());
   for (int64_t i = 0; i < gradient_sum_->slices(); ++i) {
     auto& slot = slots_[i];
