@@ -303,7 +303,8 @@ class ThreadCommunicator final : public Communicator {
   // The rank to blame: one that was lost rather than one that left because of it. -1 if all are
   // there.
   int first_gone() const {
-    return first(Life::kLost);
+    const int lost = first(Life::kLost);
+    return lost >= 0 ? lost : first(Life::kLeft);
   }
 
   bool broken() const { return group_->revoked || first_gone() >= 0; }

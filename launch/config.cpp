@@ -90,6 +90,18 @@ std::string stated(const ParsedConfig& config, const std::string& key) {
                      config.origin(key));
 }
 
+// Of drawn shapes; their defaults say nothing.
+void refuse_synthetic_keys(const ParsedConfig& config) {
+  const trainer::Settings defaults;
+  for (const char* key :
+       {"data.seed", "data.examples", "data.test_examples", "data.height", "data.width"}) {
+    const Setting& setting = *find_setting(key);
+    if (setting.print(config.settings) == setting.print(defaults)) continue;
+    throw SettingError(fmt::format("{} has no effect with {}: add data.source=synthetic",
+                                   stated(config, key), stated(config, "data.source")));
+  }
+}
+
 // What no single key shows. Whatever needs the data or the ranks is checked where those are known.
 void check_together(const ParsedConfig& config) {
   const trainer::Settings& s = config.settings;
@@ -101,6 +113,12 @@ void check_together(const ParsedConfig& config) {
     throw SettingError(fmt::format("{} reads no folder, but {} is given: add data.source=idx",
                                    stated(config, "data.source"), stated(config, "data.dir")));
   }
+  if (s.data.source != "idx" && s.data.in_memory != "auto") {
+    throw SettingError(fmt::format("{} has no effect with {}: it is for data.source=idx",
+                                   stated(config, "data.in_memory"),
+                                   stated(config, "data.source")));
+  }
+  if (s.data.source != "synthetic") refuse_synthetic_keys(config);
   if (s.train.leaves > s.train.batch_size) {
     throw SettingError(fmt::format("{} is more than {}: allowed are at most as many leaves as rows",
                                    stated(config, "train.leaves"),

@@ -172,6 +172,13 @@ Setting integer_list(std::string key, Place place, Range range, size_t longest, 
           .print = [=](const Settings& s) { return fmt::format("{}", fmt::join(place(s), ", ")); }};
 }
 
+template <class Place>
+Setting seed(std::string key, Place place, std::string help) {
+  Setting setting = integer(std::move(key), place, {0, 9223372036854775807.0}, std::move(help));
+  setting.allowed = "0 to 9223372036854775807";
+  return setting;
+}
+
 int64_t leaves_from_text(const std::string& text) {
   const int64_t leaves = integer_in({1, 64}, text);
   if ((leaves & (leaves - 1)) != 0) throw BadValue("is not a power of two");
@@ -192,8 +199,9 @@ Setting leaves() {
 void add_data(std::vector<Setting>& table) {
   using D = trainer::DataSettings;
   const auto in = [](auto member) { return at(&Settings::data, member); };
-  table.push_back(choice("data.source", in(&D::source), {"mnist", "idx"},
-                         "mnist: the copy inside the program; idx: files in data.dir"));
+  table.push_back(choice("data.source", in(&D::source), {"mnist", "idx", "synthetic"},
+                         "mnist: the copy inside the program; idx: files in data.dir; synthetic: "
+                         "drawn shapes"));
   table.push_back(
       folder("data.dir", in(&D::dir), "idx: folder with MNIST's four file names, also as .gz"));
   table.push_back(integer("data.validation", in(&D::validation), {0, 4294967295},
@@ -203,6 +211,16 @@ void add_data(std::vector<Setting>& table) {
                          "pixels as grey values, thresholded, or drawn anew or once"));
   table.push_back(integer("data.threshold", in(&D::threshold), {0, 255},
                           "threshold: a pixel is 1 where its byte is at least this"));
+  table.push_back(choice("data.in_memory", in(&D::in_memory), {"auto", "true", "false"},
+                         "idx: false reads plain images in place, batch by batch; auto: those "
+                         "above 1 GiB"));
+  table.push_back(seed("data.seed", in(&D::seed), "synthetic: what the shapes follow from"));
+  table.push_back(integer("data.examples", in(&D::examples), {1, 1e9},
+                          "synthetic: training examples, the validation split included"));
+  table.push_back(
+      integer("data.test_examples", in(&D::test_examples), {1, 1e9}, "synthetic: test examples"));
+  table.push_back(integer("data.height", in(&D::height), {8, 4096}, "synthetic: rows of pixels"));
+  table.push_back(integer("data.width", in(&D::width), {8, 4096}, "synthetic: columns of pixels"));
 }
 
 void add_model(std::vector<Setting>& table) {
@@ -267,9 +285,8 @@ void add_train(std::vector<Setting>& table) {
                           "examples a step, over all ranks together"));
   table.push_back(
       yes_or_no("train.shuffle", in(&T::shuffle), "a new order of the examples in every epoch"));
-  table.push_back(integer("train.seed", in(&T::seed), {0, 9223372036854775807.0},
-                          "what every random number of the run follows from"));
-  table.back().allowed = "0 to 9223372036854775807";
+  table.push_back(
+      seed("train.seed", in(&T::seed), "what every random number of the run follows from"));
   table.push_back(choice("train.reproducible", in(&T::reproducible), {"fast", "exact"},
                          "exact: the same bits on any number of ranks"));
   table.push_back(leaves());

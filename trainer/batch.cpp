@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "models/binarisation.h"
 
@@ -83,14 +84,8 @@ void prefetch(const uint8_t* bytes, int64_t count) {
   for (int64_t i = 0; i < count; i += 64) __builtin_prefetch(bytes + i);
 }
 
-}  // namespace
-
-void gather(const at::Tensor& images, std::span<const int64_t> indices, const BatchRequest& request,
-            at::Tensor out) {
-  TORCH_CHECK(images.dim() == 2 && images.is_contiguous() && images.scalar_type() == at::kByte,
-              "gather: images must be uint8 [examples, observed] and contiguous");
-  const int64_t examples = images.size(0);
-  const int64_t observed = images.size(1);
+void check(std::span<const int64_t> indices, int64_t examples, int64_t observed,
+           const at::Tensor& out) {
   const auto count = static_cast<int64_t>(indices.size());
   TORCH_CHECK(out.dim() == 2 && out.size(0) == count && out.size(1) == observed &&
                   out.is_contiguous() && out.scalar_type() == at::kFloat && out.is_cpu(),
@@ -99,6 +94,32 @@ void gather(const at::Tensor& images, std::span<const int64_t> indices, const Ba
     TORCH_CHECK(index >= 0 && index < examples, "gather: index ", index, " is not in [0, ",
                 examples, ")");
   }
+}
+
+void gather_from(const ExampleSource& source, std::span<const int64_t> indices,
+                 const BatchRequest& request, const at::Tensor& out) {
+  const int64_t observed = source.observed();
+  check(indices, source.examples(), observed, out);
+  thread_local std::vector<uint8_t> bytes;
+  bytes.resize(indices.size() * static_cast<size_t>(observed));
+  source.read(indices, bytes.data());
+  const uint8_t* stored = bytes.data();
+  float* row = out.mutable_data_ptr<float>();
+  for (const int64_t index : indices) {
+    fill_row(stored, observed, request, request.first_index + static_cast<uint32_t>(index), row);
+    stored += observed;
+    row += observed;
+  }
+}
+
+}  // namespace
+
+void gather(const at::Tensor& images, std::span<const int64_t> indices, const BatchRequest& request,
+            at::Tensor out) {
+  TORCH_CHECK(images.dim() == 2 && images.is_contiguous() && images.scalar_type() == at::kByte,
+              "gather: images must be uint8 [examples, observed] and contiguous");
+  const int64_t observed = images.size(1);
+  check(indices, images.size(0), observed, out);
   const uint8_t* bytes = images.const_data_ptr<uint8_t>();
   float* row = out.mutable_data_ptr<float>();
   for (size_t i = 0; i < indices.size(); ++i) {
@@ -107,6 +128,12 @@ void gather(const at::Tensor& images, std::span<const int64_t> indices, const Ba
     fill_row(bytes + indices[i] * observed, observed, request, example, row);
     row += observed;
   }
+}
+
+void gather(const Split& split, std::span<const int64_t> indices, const BatchRequest& request,
+            at::Tensor out) {
+  if (split.source) return gather_from(*split.source, indices, request, out);
+  gather(split.images, indices, request, out);
 }
 
 }  // namespace elbow::trainer

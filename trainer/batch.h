@@ -1,12 +1,14 @@
 // Takes examples out of a split of bytes, scales them to [0, 1] and binarises them, in one pass on
-// the CPU. Which examples, and which step it is, is the caller's business. Pure, allocates nothing,
-// any number of threads at once.
+// the CPU. Which examples, and which step it is, is the caller's business. Any number of threads at
+// once; allocates nothing, but once a thread for examples that do not lie in memory.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <span>
+
+#include "trainer/dataset.h"
 
 namespace elbow::trainer {
 
@@ -30,6 +32,10 @@ struct BatchRequest {
 // observed], which receives example indices[i] in row i. All on the CPU and contiguous. c10::Error
 // where a shape or an index is wrong.
 void gather(const at::Tensor& images, std::span<const int64_t> indices, const BatchRequest& request,
+            at::Tensor out);
+
+// The same from a split, wherever its examples come from. DataError where they cannot be had.
+void gather(const Split& split, std::span<const int64_t> indices, const BatchRequest& request,
             at::Tensor out);
 
 }  // namespace elbow::trainer

@@ -1,33 +1,39 @@
-// A data set in memory: bytes, split into train, validation and test. Scaling and binarising happen
-// later, for each batch (trainer/batch.h). Immutable after loading, so any thread may read it;
-// tensors of the splits share memory.
+// A data set: bytes, split into train, validation and test, in memory or behind an ExampleSource.
+// Scaling and binarising happen later, for each batch (trainer/batch.h). Immutable after loading,
+// so any thread may read it; tensors of the splits share memory.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "trainer/example_source.h"
 #include "trainer/settings.h"
 
 namespace elbow::trainer {
 
 struct Split {
   std::string name;   // train, validation or test
-  at::Tensor images;  // uint8 [examples, observed], contiguous, on the CPU
-  at::Tensor labels;  // uint8 [examples]
+  at::Tensor images;  // uint8 [examples, observed], contiguous, on the CPU; undefined where
+                      // `source` is set
+  at::Tensor labels;  // uint8 [examples]; undefined for drawn shapes, whose labels are a function
   int64_t first_index =
       0;  // global index of its first example: names its noise, and no two examples share one
 
-  int64_t examples() const { return images.size(0); }
+  std::shared_ptr<const ExampleSource> source{};  // of examples that do not lie in memory
+
+  int64_t examples() const { return source ? source->examples() : images.size(0); }
 };
 
 // Where bytes came from, for the manifest.
 struct DataFile {
   std::string name;      // path, or "embedded:" and the file's name
-  std::string sha256;    // of the file as stored
+  std::string sha256;    // of the file as stored; empty where it was not computed
   std::string known_as;  // "MNIST train-images-idx3-ubyte" where its content is that; else empty
+  std::string note{};    // why there is no hash
 };
 
 struct Dataset {

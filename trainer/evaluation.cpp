@@ -27,7 +27,7 @@ void measure_leaf(const EvaluationParts& parts, const Row& row,
   std::iota(examples.begin(), examples.end(), parts.data.first_index + begin);
   const auto x = at::empty({1, count, parts.model.observed()});
   const auto noise = at::empty({1, count, parts.model.latent()});
-  gather(parts.data.images, indices, parts.request, x.select(0, 0));
+  gather(parts.data, indices, parts.request, x.select(0, 0));
   models::fill_normal(
       {row.seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(parts.split)}, examples,
       noise);

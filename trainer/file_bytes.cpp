@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <system_error>
 
 #include "trainer/error.h"
@@ -70,13 +71,20 @@ void write_temporary(const std::filesystem::path& path,
 }  // namespace
 
 std::vector<uint8_t> read_file(const std::filesystem::path& path) {
+  uint64_t file_bytes;
+  return read_beginning(path, std::numeric_limits<uint64_t>::max(), file_bytes);
+}
+
+std::vector<uint8_t> read_beginning(const std::filesystem::path& path, uint64_t at_most,
+                                    uint64_t& file_bytes) {
   struct stat status;
   if (::stat(path.c_str(), &status) != 0) fail_to_read(path, 0, reason());
   if (S_ISDIR(status.st_mode)) fail_to_read(path, 0, "it is a folder");
   if (!S_ISREG(status.st_mode)) fail_to_read(path, 0, "it is not a regular file");
   const File file(path, O_RDONLY);
   if (!file.is_open()) fail_to_read(path, 0, reason());
-  std::vector<uint8_t> bytes(static_cast<size_t>(status.st_size));
+  file_bytes = static_cast<uint64_t>(status.st_size);
+  std::vector<uint8_t> bytes(std::min(file_bytes, at_most));
   size_t filled = 0;
   while (filled < bytes.size()) {
     const ssize_t count = ::read(file.descriptor(), bytes.data() + filled, bytes.size() - filled);

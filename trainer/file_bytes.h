@@ -13,6 +13,10 @@ namespace elbow::trainer {
 // cannot be read.
 std::vector<uint8_t> read_file(const std::filesystem::path& path);
 
+// The same of the first `at_most` bytes. `file_bytes` receives the size of the whole file.
+std::vector<uint8_t> read_beginning(const std::filesystem::path& path, uint64_t at_most,
+                                    uint64_t& file_bytes);
+
 // Writes the pieces one after another into a temporary file beside `path`, syncs it, renames it to
 // `path` and syncs the folder. std::system_error where the disk refuses; `path` is then what it
 // was, and no temporary file is left.

@@ -42,7 +42,9 @@ class Source {
 
 class PlainSource final : public Source {
  public:
-  explicit PlainSource(std::span<const uint8_t> stored) : rest_(stored), limit_(stored.size()) {}
+  explicit PlainSource(std::span<const uint8_t> stored) : PlainSource(stored, stored.size()) {}
+  // stored: the beginning of `limit` bytes.
+  PlainSource(std::span<const uint8_t> stored, uint64_t limit) : rest_(stored), limit_(limit) {}
 
   size_t read(std::span<uint8_t> out) override {
     const size_t count = std::min(out.size(), rest_.size());
@@ -117,10 +119,6 @@ class GzipSource final : public Source {
   bool at_member_end_ = false;
 };
 
-bool is_gzip(std::span<const uint8_t> stored) {
-  return stored.size() >= 2 && stored[0] == 0x1F && stored[1] == 0x8B;
-}
-
 void check_magic(const std::array<uint8_t, 4>& magic, const std::string& file) {
   const auto [zero0, zero1, type, dimensions] = magic;
   if (zero0 != 0 || zero1 != 0) {
@@ -175,14 +173,32 @@ int64_t checked_count(const std::vector<int64_t>& shape, uint64_t header, uint64
   return count;
 }
 
-IdxArray parse(Source& source, const std::string& file) {
+struct Promise {
+  std::vector<int64_t> shape;
+  uint64_t header;  // bytes
+  int64_t count;    // of elements
+};
+
+Promise read_promise(Source& source, const std::string& file) {
   std::array<uint8_t, 4> magic;
   read_header(source, magic, 0, file);
   check_magic(magic, file);
+  auto shape = read_shape(source, magic[3], file);
+  const uint64_t header = 4 + 4 * shape.size();
+  const int64_t count = checked_count(shape, header, source.limit(), file);
+  return {std::move(shape), header, count};
+}
+
+[[noreturn]] void fail_at_excess(const Promise& promise, const std::string& file) {
+  fail(file, promise.header + static_cast<uint64_t>(promise.count),
+       fmt::format("bytes follow the {} that its sizes promise", promise.count), kFetchAgain);
+}
+
+IdxArray parse(Source& source, const std::string& file) {
+  const Promise promise = read_promise(source, file);
+  const auto& [shape, header, count] = promise;
   IdxArray array;
-  array.shape = read_shape(source, magic[3], file);
-  const uint64_t header = 4 + 4 * array.shape.size();
-  const int64_t count = checked_count(array.shape, header, source.limit(), file);
+  array.shape = shape;
   array.bytes = at::empty(array.shape, at::kByte);
   const size_t filled =
       source.read({array.bytes.mutable_data_ptr<uint8_t>(), static_cast<size_t>(count)});
@@ -194,18 +210,28 @@ IdxArray parse(Source& source, const std::string& file) {
   }
   // Also lets gzip reach its end, where it checks the sum.
   std::array<uint8_t, 1> excess;
-  if (source.read(excess) != 0) {
-    fail(file, header + filled, fmt::format("bytes follow the {} that its sizes promise", count),
-         kFetchAgain);
-  }
+  if (source.read(excess) != 0) fail_at_excess(promise, file);
   return array;
 }
 
 }  // namespace
 
+bool is_packed_idx(std::span<const uint8_t> beginning) {
+  return beginning.size() >= 2 && beginning[0] == 0x1F && beginning[1] == 0x8B;
+}
+
+IdxHeader parse_idx_header(std::span<const uint8_t> beginning, uint64_t file_bytes,
+                           const std::string& file) {
+  PlainSource source(beginning, file_bytes);
+  const Promise promise = read_promise(source, file);
+  if (file_bytes - promise.header > static_cast<uint64_t>(promise.count))
+    fail_at_excess(promise, file);
+  return {promise.shape, static_cast<int64_t>(promise.header)};
+}
+
 IdxArray parse_idx(std::span<const uint8_t> stored, const std::string& file) {
   IdxArray array;
-  if (is_gzip(stored)) {
+  if (is_packed_idx(stored)) {
     GzipSource source(stored, file);
     array = parse(source, file);
   } else {

@@ -26,6 +26,21 @@ IdxArray read_idx(const std::filesystem::path& path);
 IdxArray parse_idx(std::span<const uint8_t> stored,
                    const std::string& file);  // file: for the sentences
 
+// What a plain file's beginning says of the whole, for one that is read in place.
+struct IdxHeader {
+  std::vector<int64_t> shape;
+  int64_t data_begin;  // byte of the first element
+};
+
+bool is_packed_idx(std::span<const uint8_t> beginning);
+
+inline constexpr uint64_t kLongestIdxHeader = 16;
+
+// beginning: the file's first kLongestIdxHeader bytes, or all where there are fewer. file_bytes:
+// its size, which must be just what the header promises.
+IdxHeader parse_idx_header(std::span<const uint8_t> beginning, uint64_t file_bytes,
+                           const std::string& file);
+
 // SHA-256 of the array as a plain IDX file: the same for every way of packing it.
 std::string sha256_unpacked(const IdxArray& array);
 

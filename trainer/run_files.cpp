@@ -52,9 +52,13 @@ void write_manifest(const std::filesystem::path& file, const Manifest& manifest)
                {"exact_settings", manifest.exact_settings}};
   for (const RankPlace& place : manifest.ranks)
     json["ranks"].push_back({{"host", place.host}, {"device", place.device}});
-  for (const DataFile& data : manifest.data_files)
+  for (const DataFile& data : manifest.data_files) {
     json["data_files"].push_back(
-        {{"name", data.name}, {"sha256", data.sha256}, {"known_as", data.known_as}});
+        {{"name", data.name},
+         {"sha256", data.sha256.empty() ? Json(nullptr) : Json(data.sha256)},
+         {"known_as", data.known_as}});
+    if (!data.note.empty()) json["data_files"].back()["note"] = data.note;
+  }
   write_json(file, json);
 }
 

@@ -13,11 +13,17 @@
 namespace elbow::trainer {
 
 struct DataSettings {
-  std::string source = "mnist";   // mnist (embedded) | idx
-  std::string dir;                // folder with MNIST's four file names, for idx
-  int64_t validation = 0;         // the last N training examples become the validation split
-  std::string binarise = "none";  // none | threshold | stochastic | static
-  int64_t threshold = 128;        // threshold: a pixel is 1 where its byte (0..255) is >= this
+  std::string source = "mnist";    // mnist (embedded) | idx | synthetic (drawn shapes)
+  std::string dir;                 // folder with MNIST's four file names, for idx
+  int64_t validation = 0;          // the last N training examples become the validation split
+  std::string binarise = "none";   // none | threshold | stochastic | static
+  int64_t threshold = 128;         // threshold: a pixel is 1 where its byte (0..255) is >= this
+  std::string in_memory = "auto";  // idx: auto | true | false (plain images are read in place)
+  int64_t seed = 1;                // synthetic, and so are the rest
+  int64_t examples = 60000;        // of training, with the validation split
+  int64_t test_examples = 10000;
+  int64_t height = 28;
+  int64_t width = 28;
 };
 
 struct ModelSettings {

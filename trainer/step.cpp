@@ -60,6 +60,7 @@ at::Tensor Step::run(bool stop_vote) {
   for (int64_t k = 0; k < result.size(0); ++k) {
     auto& row = pack_.rows[k];
     ranks_.at(row.step, "gradient sum");
+    if (parts_.data.source) prefetch_next_batch(row);
     const auto& sum = sum_of_row(k, batch);
     double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
     std::copy_n(sum.sums.const_data_ptr<double>(), static_cast<int64_t>(kMetricSums), sums);
@@ -105,6 +106,26 @@ const Summand& Step::sum_of_row(int64_t row, const Range& batch) {
   return gradient_sum_->add();
 }
 
+// The batch after the pack's present one, which may be the first of the next epoch.
+void Step::prefetch_next_batch(const Row& row) {
+  const int64_t examples = parts_.data.examples();
+  const bool wraps = pack_.batch + 1 == batches_per_epoch();
+  const int64_t begin = wraps ? 0 : (pack_.batch + 1) * parts_.batch_size;
+  const int64_t end = std::min(begin + parts_.batch_size, examples);
+  const auto epoch = static_cast<uint32_t>(row.epoch + (wraps ? 1 : 0));
+  const models::Permutation order(row.seed, epoch, static_cast<uint64_t>(examples));
+  std::vector<int64_t> indices;
+  for (int64_t slice = 0; slice < gradient_sum_->slices(); ++slice) {
+    const auto within = gradient_sum_->slice(slice, end - begin);
+    indices.clear();
+    for (int64_t position = begin + within.begin; position < begin + within.end; ++position) {
+      indices.push_back(
+          parts_.shuffle ? static_cast<int64_t>(order(static_cast<uint64_t>(position))) : position);
+    }
+    parts_.data.source->prefetch(indices);
+  }
+}
+
 void Step::gather_slice(int64_t k, const Range& batch, int64_t slice) {
   auto& slot = slots_[slice];
   const auto& row = pack_.rows[k];
@@ -126,7 +147,7 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice) {
   request.first_index = static_cast<uint32_t>(parts_.data.first_index);
   const auto x = slot.x.narrow(1, 0, within.size());
   const auto noise = slot.noise.narrow(1, 0, within.size());
-  gather(parts_.data.images, slot.indices, request, x.select(0, 0));
+  gather(parts_.data, slot.indices, request, x.select(0, 0));
   models::fill_normal({row.seed, models::Purpose::kTrainingNoise, static_cast<uint32_t>(row.step)},
                       slot.examples, noise);
   const auto device = pack_.parameters.device();

@@ -70,6 +70,7 @@ class Step {
   struct Slot;  // the working memory of one slice
 
   const Summand& sum_of_row(int64_t row, const Range& batch);
+  void prefetch_next_batch(const Row& row);
   void gather_slice(int64_t row, const Range& batch, int64_t slice);
   void forward(int64_t row, int64_t slice);
   void backward(int64_t row, int64_t slice, const at::Tensor& statistics, int64_t batch_size);

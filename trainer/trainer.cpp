@@ -97,6 +97,15 @@ SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) 
       pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
 }
 
+void Trainer::run_steps(int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    step_->run(/*stop_vote=*/false);
+    if (pack_.batch < steps_per_epoch()) continue;
+    pack_.batch = 0;
+    for (auto& row : pack_.rows) ++row.epoch;
+  }
+}
+
 EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interruption) {
   const auto start = Clock::now();
   const int64_t steps = steps_per_epoch();

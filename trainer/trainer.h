@@ -51,6 +51,9 @@ class Trainer {
   // null; `observer` gets on_step only. Throws NonFinite, comm::PeerLost.
   EpochResult run_epoch(Observer* observer, const Interruption* interruption);
 
+  // `count` steps, over epochs' ends, without evaluations: for measurements.
+  void run_steps(int64_t count);
+
   SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);
 
   const models::Model& model() const { return *model_; }

@@ -88,8 +88,7 @@ std::string header_of(const std::vector<NamedTensor>& tensors, const WeightsMeta
 // One file while it is checked: knows where the header's words stand, for the sentences.
 class Reader {
  public:
-  explicit Reader(const std::filesystem::path& path)
-      : file_(path.string()), stored_(read_file(path)) {}
+  Reader(std::span<const uint8_t> stored, const std::string& file) : file_(file), stored_(stored) {}
 
   WeightsFile read() {
     check_header_size();
@@ -249,8 +248,8 @@ class Reader {
     return tensor;
   }
 
-  std::string file_;
-  std::vector<uint8_t> stored_;
+  const std::string& file_;
+  const std::span<const uint8_t> stored_;
   uint64_t header_size_ = 0;
   std::vector<Entry> entries_;
 };
@@ -272,6 +271,12 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Name
   replace_file(path, pieces);
 }
 
-WeightsFile read_safetensors(const std::filesystem::path& path) { return Reader(path).read(); }
+WeightsFile read_safetensors(const std::filesystem::path& path) {
+  return parse_safetensors(read_file(path), path.string());
+}
+
+WeightsFile parse_safetensors(std::span<const uint8_t> stored, const std::string& file) {
+  return Reader(stored, file).read();
+}
 
 }  // namespace elbow::trainer

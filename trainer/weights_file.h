@@ -6,8 +6,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,5 +34,7 @@ struct WeightsFile {
 // Checks everything before it allocates. DataError with file and byte offset where anything is not
 // as above.
 WeightsFile read_safetensors(const std::filesystem::path& path);
+WeightsFile parse_safetensors(std::span<const uint8_t> stored,
+                              const std::string& file);  // file: for the sentences
 
 }  // namespace elbow::trainer

@@ -4,8 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstring>
 #include <filesystem>
+#include <vector>
 
+#include "models/drawn_shapes.h"
 #include "tests/support/idx_bytes.h"
 #include "tests/support/temporary_directory.h"
 #include "trainer/error.h"
@@ -148,7 +152,7 @@ TEST(Dataset, RefusesAnUnknownSourceAndAnEmptyFolderName) {
   DataSettings settings;
   settings.source = "minst";
   EXPECT_THAT(complaint<SettingError>(settings),
-              HasSubstr("data.source = minst is not known; allowed: mnist, idx"));
+              HasSubstr("data.source = minst is not known; allowed: mnist, idx, synthetic"));
   settings.source = "idx";
   EXPECT_THAT(complaint<SettingError>(settings), HasSubstr("data.dir is empty"));
 }
@@ -193,6 +197,82 @@ TEST(Dataset, RefusesTestImagesOfAnotherSize) {
   EXPECT_THAT(complaint<DataError>(from(folder)),
               AllOf(HasSubstr("t10k-images-idx3-ubyte.gz does not fit, at byte 8"),
                     HasSubstr("another size")));
+}
+
+TEST(Dataset, ReadsLargeOrNamedPlainImagesInPlace) {
+  const TemporaryDirectory folder;
+  write_small_files(folder);
+  auto settings = from(folder, 3);
+  EXPECT_TRUE(load_dataset(settings).train.images.defined()) << "auto: small files are held";
+  settings.in_memory = "false";
+  EXPECT_THAT(complaint<DataError>(settings),
+              AllOf(HasSubstr("t10k-images-idx3-ubyte.gz is packed with gzip, at byte 0"),
+                    HasSubstr("gunzip"), HasSubstr("data.in_memory=true")));
+  std::filesystem::remove(folder.path() / "t10k-images-idx3-ubyte.gz");
+  folder.write("t10k-images-idx3-ubyte", idx_file({4, 3, 5}));
+  const auto whole = load_dataset(from(folder, 3));
+  const auto in_place = load_dataset(settings);
+  EXPECT_EQ(in_place.files[0].sha256, "");
+  EXPECT_NE(in_place.files[0].note, "");
+  EXPECT_NE(in_place.files[1].sha256, "");
+  EXPECT_EQ(in_place.height, 3);
+  EXPECT_EQ(in_place.width, 5);
+  for (const auto split : {&Dataset::train, &Dataset::validation, &Dataset::test}) {
+    const auto& held = whole.*split;
+    const auto& read = in_place.*split;
+    EXPECT_FALSE(read.images.defined());
+    EXPECT_EQ(read.examples(), held.examples());
+    EXPECT_EQ(read.first_index, held.first_index);
+    EXPECT_TRUE(at::equal(read.labels, held.labels));
+    for (int64_t i = 0; i < held.examples(); ++i) {
+      auto bytes = at::empty({15}, at::kByte);
+      read.source->read(std::array{i}, bytes.mutable_data_ptr<uint8_t>());
+      EXPECT_TRUE(at::equal(bytes, held.images[i])) << held.name << " " << i;
+    }
+  }
+}
+
+TEST(Dataset, ChecksFilesReadInPlaceAsStrictlyAsOthers) {
+  const TemporaryDirectory folder;
+  write_small_files(folder);
+  auto settings = from(folder);
+  settings.in_memory = "false";
+  const auto whole = idx_file({10, 3, 5});
+  const auto complaint_about = [&](const tests::Bytes& bytes) {
+    folder.write("train-images-idx3-ubyte", bytes);
+    return complaint<DataError>(settings);
+  };
+  EXPECT_THAT(complaint_about({}), HasSubstr("at byte 0: it is empty"));
+  EXPECT_THAT(complaint_about(tests::first(whole, 10)), HasSubstr("at byte 10: it ends inside"));
+  EXPECT_THAT(complaint_about(tests::first(whole, whole.size() - 1)),
+              HasSubstr("10 x 3 x 5 promise 150 bytes, but at most 149 follow"));
+  auto excess = whole;
+  excess.push_back(1);
+  EXPECT_THAT(complaint_about(excess), HasSubstr("at byte 166: bytes follow the 150"));
+  auto type = whole;
+  type[2] = 0x0d;
+  EXPECT_THAT(complaint_about(type), HasSubstr("at byte 2"));
+}
+
+TEST(Dataset, DrawsShapesWithIndicesThatNoTwoSplitsShare) {
+  DataSettings settings;
+  settings.source = "synthetic";
+  settings.seed = 4;
+  settings.examples = 1'000'000'000;
+  settings.test_examples = 50;
+  settings.validation = 7;
+  settings.height = 20;
+  settings.width = 24;
+  const auto data = load_dataset(settings);
+  EXPECT_EQ(data.train.examples(), 999'999'993);
+  EXPECT_EQ(data.validation.first_index, 999'999'993);
+  EXPECT_EQ(data.test.first_index, 1'000'000'000);
+  EXPECT_EQ(data.observed(), 480);
+  EXPECT_TRUE(data.files.empty());
+  std::vector<uint8_t> expected(480), read(480);
+  models::draw_example(4, 1'000'000'049, 20, 24, expected.data());
+  data.test.source->read(std::array{int64_t{49}}, read.data());
+  EXPECT_EQ(0, std::memcmp(read.data(), expected.data(), 480));
 }
 
 }  // namespace
