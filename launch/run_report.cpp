@@ -76,8 +76,8 @@ std::string ranks_text(const RunDescription& run) {
 }
 
 std::string metrics_text(const trainer::SplitMetrics& m) {
-  return fmt::format("loss {:.4f}, elbo {:.2f} nats (recon {:.2f}, kl {:.2f}), {} examples", m.loss,
-                     m.elbo_nats, m.recon_nats, m.kl_nats, m.examples);
+  return fmt::format("loss {:.4f}, elbo {:.2f} nats (recon {:.2f}, kl {:.2f})", m.loss, m.elbo_nats,
+                     m.recon_nats, m.kl_nats);
 }
 
 std::string end_text(const trainer::RunResult& result) {
