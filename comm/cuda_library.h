@@ -17,6 +17,9 @@ struct CudaFunctions {
   // UUIDs of the GPUs that this process sees, in the order of its device indices.
   std::vector<std::string> (*gpu_uuids)();
 
+  // The model of GPU `device`, such as "NVIDIA H100 80GB HBM3".
+  std::string (*gpu_name)(int device);
+
   // A group that moves CUDA tensors of device `device` with NCCL, and CPU tensors and all control
   // with `control`. Every rank of `control` calls it; all get the group or all get comm::Error. No
   // two ranks may share a GPU.

@@ -112,7 +112,7 @@ Decision choose(const std::vector<RankDevices>& ranks, DeviceRequest request) {
   }
   if (const std::string reason = why_not(ranks); !reason.empty()) {
     if (request == DeviceRequest::kCuda) {
-      throw Error(
+      throw NoDevice(
           fmt::format("train.device=cuda cannot be: {}; use train.device=auto or cpu", reason));
     }
     decision.why = fmt::format("all ranks compute on the CPU: {}", reason);

@@ -29,7 +29,7 @@ struct Decision {
   std::string why;          // one sentence for the log
 };
 
-// `ranks`: in rank order. kAuto takes GPUs if every rank sees one. Throws comm::Error, naming the
+// `ranks`: in rank order. kAuto takes GPUs if every rank sees one. Throws NoDevice, naming the
 // rank, if kCuda cannot be.
 Decision choose(const std::vector<RankDevices>& ranks, DeviceRequest request);
 

@@ -14,6 +14,12 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The GPU that was asked for is not there. All ranks know, and say so in the same sentence.
+class NoDevice : public Error {
+ public:
+  using Error::Error;
+};
+
 // A peer is gone, so a collective could not finish. Thrown on every survivor. After it only
 // shrink() and destruction of the communicator are allowed.
 class PeerLost : public Error {

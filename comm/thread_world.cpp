@@ -236,8 +236,7 @@ class ThreadCommunicator final : public Communicator {
 
   int lost_rank() override {
     const Lock lock(world_->mutex);
-    const int lost = first(Life::kLost);
-    return lost >= 0 ? lost : first(Life::kLeft);
+    return first(Life::kLost);
   }
 
  private:

@@ -39,6 +39,11 @@ constexpr const char* kConfigFooter = R"(Examples:
 
 What it prints is a CONFIG file again.)";
 
+constexpr const char* kBenchFooter = R"(Examples:
+  elbow bench step configs/kl_vae.cfg train.threads=1  how near a step is to its matrix products alone
+  launch/elbow -n 2 bench step --json                  the same on two ranks, as one JSON object
+  launch/elbow -n 4 bench comm                         time and bandwidth of sums and gathers)";
+
 // CLI11's help, with words for what our one positional takes.
 class Help : public CLI::Formatter {
  public:
@@ -46,9 +51,11 @@ class Help : public CLI::Formatter {
 
   std::string make_usage(const CLI::App* app, std::string) const override {
     const bool is_verb = app->get_parent() != nullptr;
-    return fmt::format("\nUsage: elbow {}\n",
-                       is_verb ? app->get_name() + " [CONFIG] [key=value ...] [FLAGS]"
-                               : std::string("COMMAND ..."));
+    const bool is_bench = app->get_name() == "bench";
+    return fmt::format("\nUsage: elbow {}{}\n", is_verb ? app->get_name() : "COMMAND ...",
+                       is_bench  ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
+                       : is_verb ? " [CONFIG] [key=value ...] [FLAGS]"
+                                 : "");
   }
   std::string make_positionals(const CLI::App* app) const override {
     if (app->get_parent() == nullptr) return "";
@@ -63,6 +70,7 @@ struct Flags {
   std::string resume = "never";
   std::string progress = "auto";
   bool keys = false;
+  bool json = false;
 };
 
 // Everything that CLI11 knows of one invocation.
@@ -72,6 +80,7 @@ struct Grammar {
   Flags flags;
   CLI::App* train = nullptr;
   CLI::App* config = nullptr;
+  CLI::App* bench = nullptr;
 
   Grammar() {
     app.footer(kMainFooter);
@@ -93,6 +102,11 @@ struct Grammar {
     config->allow_extras();
     config->add_option("words", flags.words);
     config->add_flag("--keys", flags.keys, "List every key with help, default and range");
+    bench = app.add_subcommand("bench", "Measure the step, or the communication, of this launch");
+    bench->footer(kBenchFooter);
+    bench->allow_extras();
+    bench->add_option("words", flags.words);
+    bench->add_flag("--json", flags.json, "Print one JSON object");
   }
 };
 
@@ -104,7 +118,7 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names = {"train", "config"};
+  static const std::vector<std::string> names = {"train", "config", "bench"};
   return names;
 }
 
@@ -136,7 +150,7 @@ void check_first_word(const Grammar& grammar, const std::vector<std::string>& ar
 }
 
 const CLI::App& chosen(const Grammar& grammar) {
-  for (const CLI::App* verb : {grammar.train, grammar.config})
+  for (const CLI::App* verb : {grammar.train, grammar.config, grammar.bench})
     if (verb->parsed()) return *verb;
   return grammar.app;
 }
@@ -187,6 +201,19 @@ ConfigCommand config_command(Flags flags) {
   return command;
 }
 
+BenchCommand bench_command(Flags flags) {
+  BenchCommand command;
+  if (flags.words.empty())
+    throw UsageError("what to measure? `elbow bench step` or `elbow bench comm`");
+  command.kind = one_of<BenchKind>("bench", flags.words.front(),
+                                   {{"step", BenchKind::kStep}, {"comm", BenchKind::kComm}});
+  flags.words.erase(flags.words.begin());
+  command.json = flags.json;
+  command.config = take_config(flags.words);
+  command.words = std::move(flags.words);
+  return command;
+}
+
 }  // namespace
 
 Command parse_command_line(const std::vector<std::string>& arguments) {
@@ -207,6 +234,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   refuse_extras(chosen(grammar));
   if (grammar.train->parsed())
     return train_command(std::move(grammar.flags), grammar.train->count("--out") > 0);
+  if (grammar.bench->parsed()) return bench_command(std::move(grammar.flags));
   return config_command(std::move(grammar.flags));
 }
 

@@ -31,12 +31,21 @@ struct ConfigCommand {
   bool keys = false;  // list all keys instead
 };
 
+enum class BenchKind { kStep, kComm };
+
+struct BenchCommand {
+  BenchKind kind = BenchKind::kStep;
+  std::optional<std::filesystem::path> config;
+  std::vector<std::string> words;
+  bool json = false;  // one JSON object instead of a table
+};
+
 // --help and --version: a text for standard output.
 struct ShowText {
   std::string text;
 };
 
-using Command = std::variant<TrainCommand, ConfigCommand, ShowText>;
+using Command = std::variant<TrainCommand, ConfigCommand, BenchCommand, ShowText>;
 
 // `arguments`: without the program's name. Throws UsageError.
 Command parse_command_line(const std::vector<std::string>& arguments);

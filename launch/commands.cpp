@@ -7,6 +7,11 @@
 namespace elbow::launch {
 namespace {
 
+bool needs_ranks(const Command& command) {
+  return std::holds_alternative<TrainCommand>(command) ||
+         std::holds_alternative<BenchCommand>(command);
+}
+
 ExitCode run_alone(const Command& command) {
   if (const auto* config = std::get_if<ConfigCommand>(&command)) return run_config(*config);
   std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
@@ -18,7 +23,7 @@ ExitCode run_alone(const Command& command) {
 ExitCode run_command(const std::vector<std::string>& arguments) {
   if (!under_launcher()) {
     const Command command = parse_command_line(arguments);
-    if (!std::holds_alternative<TrainCommand>(command)) return run_alone(command);
+    if (!needs_ranks(command)) return run_alone(command);
   }
   // Under a launcher even a mistyped command needs MPI, so that it is told once and all ranks leave
   // alike.
@@ -28,6 +33,7 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
     world.together([&] { command = parse_command_line(arguments); });
     if (const auto* train = std::get_if<TrainCommand>(&*command))
       return run_train(*train, arguments, world);
+    if (const auto* bench = std::get_if<BenchCommand>(&*command)) return run_bench(*bench, world);
     return world.ranks().rank() == 0 ? run_alone(*command) : ExitCode::kDone;
   });
 }

@@ -19,5 +19,6 @@ ExitCode run_config(const ConfigCommand& command);
 // Every rank of `world` calls it.
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world);
+ExitCode run_bench(const BenchCommand& command, World& world);
 
 }  // namespace elbow::launch

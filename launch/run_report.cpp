@@ -96,7 +96,8 @@ std::string settings_report(const Settings& s, const RunDescription& run) {
   return line("run", run.folder.string()) + line("data", data_text(s, run)) +
          line("model", model_text(s, run)) + line("objective", objective_text(s, run)) +
          line("optimizer", fmt::format("{}, lr {:g}", s.optimizer.kind, s.optimizer.lr)) +
-         line("training", training_text(s, run)) + line("ranks", ranks_text(run));
+         line("training", training_text(s, run)) + line("ranks", ranks_text(run)) +
+         (run.device_choice.empty() ? "" : line("devices", run.device_choice));
 }
 
 std::string summary_report(const trainer::RunResult& result, const std::filesystem::path& folder) {

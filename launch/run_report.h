@@ -21,6 +21,7 @@ struct RunDescription {
   int64_t threads_per_rank = 0;
   std::string backend;  // of the communicator
   std::vector<trainer::RankPlace> ranks;
+  std::string device_choice;                            // why these devices; "" leaves the line out
   std::vector<std::pair<std::string, int64_t>> splits;  // name, examples
 };
 

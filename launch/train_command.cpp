@@ -1,70 +1,45 @@
-#include <sched.h>
-
-#include <algorithm>
 #include <cstdio>
 
-#include "comm/error.h"
-#include "comm/text.h"
 #include "launch/commands.h"
-#include "launch/config.h"
 #include "launch/effective_config.h"
 #include "launch/progress.h"
 #include "launch/run_folder.h"
 #include "launch/run_report.h"
+#include "launch/training.h"
 #include "launch/world.h"
-#include "models/mkl.h"
 #include "trainer/text_file.h"
 #include "trainer/trial.h"
 
 namespace elbow::launch {
 namespace {
 
-// Cores that this process may use, shared with the other ranks of its host.
-int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& session) {
-  if (settings.train.threads > 0) return settings.train.threads;
-  cpu_set_t cores;
-  const int64_t usable = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-  return std::max<int64_t>(1, usable / session.local_size());
-}
-
-// Fixes MKL's branch to the best one that all ranks have. Every rank calls it, before its first
-// product.
-std::string agree_on_mkl_branch(World& world) {
-  std::string branch = "avx512";
-  for (const auto& best : comm::gather_texts(world.ranks(), models::best_mkl_branch())) {
-    if (best != "avx512") branch = "avx2";
-  }
-  world.together([&] { branch = models::fix_mkl_branch(branch); });
-  return branch;
-}
-
-trainer::Manifest manifest_of(const std::vector<std::string>& arguments, World& world,
-                              const trainer::Dataset& data, int64_t threads,
-                              const std::string& mkl_branch, int64_t leaves) {
+trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
+                              const comm::Communicator& ranks, const trainer::Dataset& data,
+                              const Devices& devices, int64_t threads) {
   trainer::Manifest manifest{.arguments = arguments,
                              .mpi = comm::mpi_library(),
-                             .backend = world.ranks().backend(),
+                             .backend = ranks.backend(),
                              .threads_per_rank = threads,
                              .data_files = data.files,
-                             .started = trainer::utc_now()};
+                             .started = trainer::utc_now(),
+                             .exact_settings = devices.exact_settings};
   manifest.arguments.insert(manifest.arguments.begin(), "elbow");
-  for (int rank = 0; rank < world.ranks().size(); ++rank)
-    manifest.ranks.push_back({world.ranks().host(rank), "cpu"});
-  if (leaves > 0)
-    manifest.exact_settings = {{"mkl_branch", mkl_branch}, {"leaves", std::to_string(leaves)}};
+  for (int rank = 0; rank < ranks.size(); ++rank)
+    manifest.ranks.push_back({ranks.host(rank), devices.names[rank]});
   return manifest;
 }
 
 RunDescription description_of(const trainer::Trainer& trainer, const trainer::Dataset& data,
                               const trainer::Manifest& manifest,
-                              const trainer::RunDirectory& directory, int64_t leaves) {
+                              const trainer::RunDirectory& directory, const Devices& devices) {
   RunDescription run{.folder = directory.path(),
                      .observed = data.observed(),
                      .parameters = trainer.model().layout().trainable(),
-                     .leaves = leaves,
+                     .leaves = trainer.leaves(),
                      .threads_per_rank = manifest.threads_per_rank,
                      .backend = manifest.backend,
-                     .ranks = manifest.ranks};
+                     .ranks = manifest.ranks,
+                     .device_choice = devices.why};
   for (const auto* split : {&data.train, &data.validation, &data.test}) {
     if (split->examples() > 0) run.splits.emplace_back(split->name, split->examples());
   }
@@ -75,52 +50,36 @@ RunDescription description_of(const trainer::Trainer& trainer, const trainer::Da
 
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world) {
-  auto& ranks = world.ranks();
-  const bool first = ranks.rank() == 0;
+  const trainer::Interruption interruption;  // from here on: loading may take a while
+  const bool first = world.ranks().rank() == 0;
 
-  // Rank 0 alone reads file, environment and command line; the others parse the text that came of
-  // it.
-  ParsedConfig config;
-  const auto text = world.from_rank_0([&] {
-    config = parse_config(command.config, command.words, current_environment());
-    return effective_config(config, /*observed=*/std::nullopt);
-  });
-  if (!first) config = parse_config_text(text, "the configuration of rank 0");
+  const auto training = prepare_training(world, command.config, command.words);
+  const auto& [config, data, devices, guard, team, trainer] = *training;
   const auto& settings = config.settings;
-
-  trainer::Dataset data;
-  world.together([&] { data = trainer::load_dataset(settings.data); });
-  const int64_t leaves = trainer::leaves_of(settings.train);
-  const auto mkl_branch = leaves > 0 ? agree_on_mkl_branch(world) : models::mkl_branch();
-  trainer::ThreadTeam team(threads_of(settings, world.session()));
-  std::optional<trainer::Trainer> trainer;
-  world.together([&] {
-    trainer.emplace(settings, std::vector{trainer::row_of(settings, data.observed())}, data, ranks,
-                    team);
-  });
+  auto& ranks = training->ranks(world);
 
   // The folder comes last, so that what is refused leaves none.
-  const auto manifest = manifest_of(arguments, world, data, team.size(), mkl_branch, leaves);
+  const auto manifest = manifest_of(arguments, ranks, data, devices, team->size());
   std::optional<trainer::RunDirectory> directory;
   std::unique_ptr<trainer::Observer> progress;
-  world.together([&] {
-    if (!first) return;
+  const auto folder = world.from_rank_0([&] {
     directory = create_run_folder(command.out, config.name);
     trainer::replace_text_file(directory->config(), effective_config(config, data.observed()));
     trainer::write_manifest(directory->manifest(), manifest);
     std::fputs(
-        settings_report(settings, description_of(*trainer, data, manifest, *directory, leaves))
+        settings_report(settings, description_of(*trainer, data, manifest, *directory, devices))
             .c_str(),
         stdout);
     std::fflush(stdout);
     progress = make_progress(command.progress, settings.train.epochs);
+    return std::filesystem::absolute(directory->path()).string();
   });
+  if (!first) directory.emplace(folder);
 
-  const trainer::Interruption interruption;
   const auto result = trainer::run_trial({.settings = settings,
                                           .data = data,
                                           .ranks = ranks,
-                                          .directory = directory ? &*directory : nullptr,
+                                          .directory = *directory,
                                           .observer = progress.get(),
                                           .interruption = interruption},
                                          *trainer);

@@ -58,16 +58,23 @@ ExitCode World::leave(ExitCode code) {
   return code;
 }
 
+std::string World::by_this_rank(const std::exception& error) const {
+  if (ranks_->size() == 1) return error.what();
+  return fmt::format("rank {} on {}: {}", session_.rank(), session_.host(session_.rank()),
+                     error.what());
+}
+
 ExitCode World::run(const std::function<ExitCode()>& verb) {
   try {
     return leave(verb());
   } catch (const SharedError& error) {
     print(error.what());
     return leave(error.code());
+  } catch (const comm::PeerLost& error) {
+    print(by_this_rank(error));
+    return leave(exit_code_of(error));  // with the other survivors, who all know
   } catch (const std::exception& error) {
-    print(ranks_->size() == 1 ? error.what()
-                              : fmt::format("rank {} on {}: {}", ranks_->rank(),
-                                            session_.host(session_.rank()), error.what()));
+    print(by_this_rank(error));
     if (ranks_->size() == 1) return leave(exit_code_of(error));
     session_.abort(static_cast<int>(exit_code_of(error)));
   }

@@ -47,6 +47,7 @@ class World {
 
  private:
   ExitCode leave(ExitCode code);
+  std::string by_this_rank(const std::exception& error) const;
 
   comm::MpiSession session_;
   std::unique_ptr<comm::Communicator> ranks_;

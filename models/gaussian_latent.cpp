@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "models/elementwise.h"
+#include "models/forms.h"
 
 namespace elbow::models {
 namespace {
@@ -51,7 +52,7 @@ struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
                                const at::Tensor& noise) {
     const int64_t latent = noise.size(2);
     at::Tensor z, kl, mean, scale;
-    if (head.is_cpu()) {
+    if (fused(head)) {
       z = at::empty_like(noise);
       kl = at::empty_like(noise);
       mean = at::empty_like(noise);
@@ -82,7 +83,7 @@ struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
     const auto dkl = gradients[1].defined() ? gradients[1].contiguous() : at::zeros_like(noise);
     const int64_t latent = noise.size(2);
     auto dhead = at::empty_like(head);
-    if (head.is_cpu()) {
+    if (fused(head)) {
       AT_DISPATCH_FLOATING_TYPES(head.scalar_type(), "gaussian_latent_backward", [&] {
         backward_rows(dz.const_data_ptr<scalar_t>(), dkl.const_data_ptr<scalar_t>(),
                       head.const_data_ptr<scalar_t>(), noise.const_data_ptr<scalar_t>(),

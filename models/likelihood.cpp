@@ -4,6 +4,7 @@
 #include <ATen/Dispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "models/forms.h"
 #include "models/loops.h"
 
 namespace elbow::models {
@@ -16,7 +17,7 @@ struct BernoulliFunction : torch::autograd::Function<BernoulliFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& logits, const at::Tensor& x,
                             bool with_residual) {
     at::Tensor nats, residual;
-    if (logits.is_cpu()) {
+    if (fused(logits)) {
       nats = at::empty({logits.size(0), logits.size(1)}, logits.options());
       if (with_residual) residual = at::empty_like(logits);
       AT_DISPATCH_FLOATING_TYPES(logits.scalar_type(), "bernoulli_nats", [&] {
@@ -36,7 +37,7 @@ struct BernoulliFunction : torch::autograd::Function<BernoulliFunction> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto residual = context->saved_data["residual"].toTensor();
     const auto scale = gradients[0].contiguous();
-    if (!residual.is_cpu()) return {residual * scale.unsqueeze(2), {}, {}};
+    if (!fused(residual)) return {residual * scale.unsqueeze(2), {}, {}};
     auto dlogits = at::empty_like(residual);
     AT_DISPATCH_FLOATING_TYPES(residual.scalar_type(), "bernoulli_backward", [&] {
       loops::scale_rows(residual.const_data_ptr<scalar_t>(), scale.const_data_ptr<scalar_t>(),

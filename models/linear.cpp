@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 
+#include "models/forms.h"
 #include "models/loops.h"
 
 namespace elbow::models {
@@ -34,7 +35,7 @@ at::Tensor activated(const at::Tensor& a, Activation kind) {
     case Activation::kSigmoid:
       return a.sigmoid();
     case Activation::kSoftplus:
-      return at::softplus(a, 1, /*threshold=*/1e9);
+      return a.clamp_min(0) + at::log1p((-a.abs()).exp());
     default:
       return a;
   }
@@ -67,7 +68,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     const auto& bias = places.bias;
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
     multiply(x, places.weight, y);
-    if (x.is_cpu()) {
+    if (fused(x)) {
       AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear", [&] {
         const int64_t block = y.size(1) * y.size(2);
         for (int64_t k = 0; k < y.size(0); ++k) {
@@ -100,7 +101,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
     const auto dy = gradients[0].contiguous();
     auto da = dy;
-    if (x.is_cpu()) {
+    if (fused(x)) {
       if (activation != Activation::kIdentity) da = at::empty_like(dy);
       AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear_backward", [&] {
         const int64_t block = dy.size(1) * dy.size(2);

@@ -2,8 +2,8 @@
 // for K trials at once.
 //
 // The backward pass writes the gradients of W and b straight into their places in the flat gradient
-// buffer, overwriting them, so autograd never sees a parameter and nothing has to be zeroed. On the
-// CPU bias and activation are one fused loop; on other devices they are ATen operations.
+// buffer, overwriting them, so autograd never sees a parameter and nothing has to be zeroed. Bias
+// and activation are one loop on the CPU, and ATen operations on other devices (forms.h).
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -46,7 +46,8 @@ class Elbo : public Objective {
 }  // namespace
 
 at::Tensor Objective::leaf_statistics(const ExampleTerms& terms) const {
-  return at::zeros({terms.reconstruction.size(0), 0}, at::kDouble);
+  return at::zeros({terms.reconstruction.size(0), 0},
+                   terms.reconstruction.options().dtype(at::kDouble));
 }
 
 std::unique_ptr<Objective> make_elbo() { return std::make_unique<Elbo>(); }

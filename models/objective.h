@@ -20,7 +20,7 @@ struct ExampleTerms {
   at::Tensor posterior_scale;  // [rows, batch, latent], detached
 };
 
-// One leaf's view of the step. The tensors are float64 on the CPU and small.
+// One leaf's view of the step. The tensors are float64, small, and on the device of the terms.
 struct ObjectiveContext {
   at::Tensor kl_weight;   // [rows], beta times the annealing of this step
   at::Tensor scale;       // [rows], 1, or 1 / observed where the loss is a mean over pixels
@@ -36,7 +36,7 @@ class Objective {
   // How many numbers a row needs, summed over the whole global batch, before any leaf can run
   // backward. 0: none.
   virtual int64_t statistics() const { return 0; }
-  // This leaf's summands: [rows, statistics()], float64, detached.
+  // This leaf's summands: [rows, statistics()], float64, detached, on the device of the terms.
   virtual at::Tensor leaf_statistics(const ExampleTerms& terms) const;
 
   // This leaf's contribution to the loss: [rows]; its derivative is the gradient's.

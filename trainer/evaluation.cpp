@@ -25,13 +25,14 @@ void measure_leaf(const EvaluationParts& parts, const Row& row,
   std::vector<int64_t> indices(count), examples(count);
   std::iota(indices.begin(), indices.end(), begin);
   std::iota(examples.begin(), examples.end(), parts.data.first_index + begin);
-  const models::Batch batch{at::empty({1, count, parts.model.observed()}),
-                            at::empty({1, count, parts.model.latent()})};
-  gather(parts.data, indices, parts.request, batch.x.select(0, 0));
+  const auto x = at::empty({1, count, parts.model.observed()});
+  const auto noise = at::empty({1, count, parts.model.latent()});
+  gather(parts.data, indices, parts.request, x.select(0, 0));
   models::fill_normal(
       {row.seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(parts.split)}, examples,
-      batch.noise);
-  const auto terms = parts.model.terms(parameters, batch);
+      noise);
+  const auto device = parameters.value(0).device();
+  const auto terms = parts.model.terms(parameters, {x.to(device), noise.to(device)});
   sum_terms(terms, sums);
   extremes[0] = -terms.posterior_scale.min().item<double>();
   extremes[1] = terms.posterior_scale.max().item<double>();

@@ -35,9 +35,10 @@ struct EvaluationParts {
   double scale;          // of the loss: 1, or 1 / observed
 };
 
-// Every rank calls it. parameters: [1, P], the row's. The noise is keyed by (row.seed, split,
-// example), one draw an example. `epoch` and `step` of the result are the row's; seconds and
-// examples_per_s are this call's.   Throws comm::PeerLost.
+// Every rank calls it. parameters: [1, P], the row's; it runs on their device, with batches and
+// noise made on the host. The noise is keyed by (row.seed, split, example), one draw an example.
+// `epoch` and `step` of the result are the row's; seconds and examples_per_s are this call's.
+// Throws comm::PeerLost.
 SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Tensor& parameters,
                       comm::Communicator& ranks, ThreadTeam& team);
 

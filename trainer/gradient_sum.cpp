@@ -5,6 +5,7 @@
 
 #include <bit>
 
+#include "models/forms.h"
 #include "models/simd.h"
 #include "trainer/error.h"
 
@@ -16,45 +17,65 @@ ELBOW_SIMD void add_numbers(float* __restrict target, const float* __restrict so
   for (int64_t i = 0; i < count; ++i) target[i] += source[i];
 }
 
-// Blocks of bytes that each hold one summand.
+// Numbered summands, in the memory that messages are made of.
 class Blocks {
  public:
   Blocks(const SumShape& shape, int64_t count) : shape_(shape) {
     const int64_t gradient_bytes = shape.rows * shape.parameters * 4;
-    const int64_t bytes = gradient_bytes + shape.rows * shape.numbers * 8;
-    memory_ =
-        at::zeros({count, (bytes + 63) / 64 * 64}, at::kByte);  // all blocks are aligned alike
+    const int64_t sums_bytes = shape.rows * shape.numbers * 8;
+    const auto gradients = bytes_of(count, gradient_bytes + sums_bytes, shape.device);
+    memory_ = {gradients};
+    auto sums = gradients.narrow(1, gradient_bytes, sums_bytes);
+    if (!models::fused(gradients)) {
+      sums = bytes_of(count, sums_bytes, at::kCPU);
+      memory_.push_back(sums);
+    }
     for (int64_t i = 0; i < count; ++i) {
-      const auto block = memory_.select(0, i);
-      summands_.push_back(
-          {block.narrow(0, 0, gradient_bytes).view(at::kFloat).view({shape.rows, shape.parameters}),
-           block.narrow(0, gradient_bytes, shape.rows * shape.numbers * 8)
-               .view(at::kDouble)
-               .view({shape.rows, shape.numbers})});
+      const auto gradient = gradients.select(0, i).narrow(0, 0, gradient_bytes);
+      const auto numbers = sums.select(0, i).narrow(0, 0, sums_bytes);
+      summands_.push_back({gradient.view(at::kFloat).view({shape.rows, shape.parameters}),
+                           numbers.view(at::kDouble).view({shape.rows, shape.numbers})});
     }
   }
 
   Summand& operator[](int64_t index) { return summands_[index]; }
-  const at::Tensor& memory() const { return memory_; }
+
+  // All blocks as bytes [count, bytes]: one tensor where gradient and sums travel together, else
+  // one for each.
+  const std::vector<at::Tensor>& memory() const { return memory_; }
 
   // target += source, shared out over the team by columns: additions are element by element, so a
   // cut moves no bits.
   void add(ThreadTeam& team, int64_t target, int64_t source) {
-    float* to = summands_[target].gradient.mutable_data_ptr<float>();
-    const float* from = summands_[source].gradient.const_data_ptr<float>();
+    auto& to = summands_[target];
+    const auto& from = summands_[source];
+    if (models::fused(to.gradient)) {
+      add_gradients(team, to.gradient.mutable_data_ptr<float>(),
+                    from.gradient.const_data_ptr<float>());
+    } else {
+      to.gradient.add_(from.gradient);
+    }
+    double* to_sums = to.sums.mutable_data_ptr<double>();
+    const double* from_sums = from.sums.const_data_ptr<double>();
+    for (int64_t i = 0; i < shape_.rows * shape_.numbers; ++i) to_sums[i] += from_sums[i];
+  }
+
+ private:
+  // Zeros; all blocks are aligned alike.
+  static at::Tensor bytes_of(int64_t count, int64_t bytes, at::Device device) {
+    return at::zeros({count, (bytes + 63) / 64 * 64}, at::TensorOptions(at::kByte).device(device));
+  }
+
+  void add_gradients(ThreadTeam& team, float* to, const float* from) const {
     const int64_t count = shape_.rows * shape_.parameters;
     team.run(team.size(), [&](int64_t part) {
       const auto range = part_of(count, team.size(), part);
       add_numbers(to + range.begin, from + range.begin, range.size());
     });
-    double* to_sums = summands_[target].sums.mutable_data_ptr<double>();
-    const double* from_sums = summands_[source].sums.const_data_ptr<double>();
-    for (int64_t i = 0; i < shape_.rows * shape_.numbers; ++i) to_sums[i] += from_sums[i];
   }
 
- private:
   SumShape shape_;
-  at::Tensor memory_;  // [count, bytes], uint8
+  std::vector<at::Tensor> memory_;
   std::vector<Summand> summands_;
 };
 
@@ -78,6 +99,7 @@ class FastSum : public GradientSum {
     if (ranks_.size() > 1) {
       ranks_.all_reduce_sum(blocks_[0].gradient);
       ranks_.all_reduce_sum(blocks_[0].sums);
+      ranks_.wait();
     }
     return blocks_[0];
   }
@@ -149,12 +171,8 @@ class ExactSum : public GradientSum {
     add_own_leaves(
         [&](int64_t target, int64_t source) { leaf_blocks_.add(team_, target, source); });
     if (ranks_.size() == 1) return leaf_blocks_[0];
-    for (size_t i = 0; i < own_nodes_.size(); ++i) {
-      sent_->memory()
-          .select(0, static_cast<int64_t>(i))
-          .copy_(leaf_blocks_.memory().select(0, own_nodes_[i].first - run_.begin));
-    }
-    ranks_.all_gather(sent_->memory(), all_blocks_->memory(), counts_);
+    for (size_t m = 0; m < sent_->memory().size(); ++m) gather(m);
+    ranks_.wait();
     finish_tree(all_nodes_, leaves_,
                 [&](int64_t target, int64_t source) { all_blocks_->add(team_, target, source); });
     return (*all_blocks_)[0];
@@ -178,6 +196,17 @@ class ExactSum : public GradientSum {
   }
 
  private:
+  // Every rank's nodes, in order, into all_blocks_: their memory of index m.
+  void gather(size_t m) {
+    const auto& sent = sent_->memory()[m];
+    const auto& leaves = leaf_blocks_.memory()[m];
+    for (size_t i = 0; i < own_nodes_.size(); ++i) {
+      sent.select(0, static_cast<int64_t>(i))
+          .copy_(leaves.select(0, own_nodes_[i].first - run_.begin));
+    }
+    ranks_.all_gather(sent, all_blocks_->memory()[m], counts_);
+  }
+
   // Adds this rank's leaves up to its largest complete subtrees; a subtree's sum lies in the place
   // of its first leaf.
   template <class Add>
@@ -201,6 +230,19 @@ class ExactSum : public GradientSum {
   std::unique_ptr<Blocks> sent_, all_blocks_;
 };
 
+void check_leaves(const comm::Communicator& ranks, int64_t leaves) {
+  if (leaves < 1 || !std::has_single_bit(static_cast<uint64_t>(leaves))) {
+    throw SettingError(
+        fmt::format("train.leaves = {} is not a power of two: choose 1, 2, 4, … or auto", leaves));
+  }
+  if (ranks.size() > leaves) {
+    throw SettingError(fmt::format(
+        "train.leaves = {} cannot be shared by {} ranks in exact mode: set train.leaves to at "
+        "least {}, or start fewer ranks",
+        leaves, ranks.size(), std::bit_ceil(static_cast<uint64_t>(ranks.size()))));
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam& team,
@@ -210,17 +252,18 @@ std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam
 
 std::unique_ptr<GradientSum> make_exact_sum(comm::Communicator& ranks, ThreadTeam& team,
                                             const SumShape& shape, int64_t leaves) {
-  if (leaves < 1 || !std::has_single_bit(static_cast<uint64_t>(leaves))) {
-    throw SettingError(
-        fmt::format("train.leaves = {} is not a power of two: choose 1, 2, 4, … or auto", leaves));
-  }
-  if (ranks.size() > leaves) {
-    throw SettingError(
-        fmt::format("train.leaves = {} cannot be shared by {} ranks in exact mode: set "
-                    "train.leaves to at least {}, or start fewer ranks",
-                    leaves, ranks.size(), std::bit_ceil(static_cast<uint64_t>(ranks.size()))));
-  }
+  check_leaves(ranks, leaves);
   return std::make_unique<ExactSum>(ranks, team, shape, leaves);
+}
+
+std::unique_ptr<GradientSum> make_gradient_sum(comm::Communicator& ranks, ThreadTeam& team,
+                                               const SumShape& shape, int64_t leaves) {
+  if (leaves > 0) check_leaves(ranks, leaves);
+  if (ranks.size() > 1 && shape.device.is_cpu()) {
+    if (auto sum = make_host_sum(ranks, team, shape, leaves)) return sum;
+  }
+  return leaves > 0 ? make_exact_sum(ranks, team, shape, leaves)
+                    : make_fast_sum(ranks, team, shape);
 }
 
 }  // namespace elbow::trainer

@@ -21,11 +21,11 @@
 
 namespace elbow::trainer {
 
-// What one slice contributes, for `rows` rows. Both tensors lie in one block of memory, so that one
-// message carries them.
+// What one slice contributes, for `rows` rows. On the CPU both tensors lie in one block of memory,
+// so that one message carries them; a gradient on another device travels alone.
 struct Summand {
-  at::Tensor gradient;  // [rows, P], float32
-  at::Tensor sums;      // [rows, numbers], float64
+  at::Tensor gradient;  // [rows, P], float32, on the device of SumShape
+  at::Tensor sums;      // [rows, numbers], float64, on the CPU
 };
 
 class GradientSum {
@@ -51,15 +51,26 @@ class GradientSum {
 
 struct SumShape {
   int64_t rows;
-  int64_t parameters;  // P, a multiple of 2
-  int64_t numbers;     // of metric sums a row
+  int64_t parameters;            // P, a multiple of 16
+  int64_t numbers;               // of metric sums a row
+  at::Device device = at::kCPU;  // of the gradients
 };
 
-// The objects keep references to `ranks` and `team`, which must outlive them.
+// The objects keep references to `ranks` and `team`, which must outlive them. Every rank makes them
+// together. leaves: 0 is fast mode; exact mode takes a power of two, at least ranks.size(),
+// otherwise SettingError.
+
+// The one to take: through shared memory where all ranks are on one host, else through messages.
+std::unique_ptr<GradientSum> make_gradient_sum(comm::Communicator& ranks, ThreadTeam& team,
+                                               const SumShape& shape, int64_t leaves);
+
 std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam& team,
                                            const SumShape& shape);
-// leaves: a power of two, at least ranks.size(); otherwise SettingError.
 std::unique_ptr<GradientSum> make_exact_sum(comm::Communicator& ranks, ThreadTeam& team,
                                             const SumShape& shape, int64_t leaves);
+// Ranks of one host: the same bits as the sum through messages in exact mode. nullptr on all ranks
+// where they are not on one host, or it has no room.
+std::unique_ptr<GradientSum> make_host_sum(comm::Communicator& ranks, ThreadTeam& team,
+                                           const SumShape& shape, int64_t leaves);
 
 }  // namespace elbow::trainer

@@ -6,11 +6,15 @@
 #include <bit>
 #include <cmath>
 
+#include "models/forms.h"
 #include "models/simd.h"
 #include "trainer/leaves.h"
 
 namespace elbow::trainer {
 namespace {
+
+// A rule is one update's constants, and its formula twice: as a loop over one stretch of a row, and
+// in ATen operations on any device. decay: 2 l2 for weights, 0 for biases.
 
 ELBOW_SIMD void rmsprop_loop(float* __restrict w, float* __restrict s, const float* __restrict g,
                              int64_t count, float lr, float rho, float epsilon, float l2) {
@@ -22,6 +26,21 @@ ELBOW_SIMD void rmsprop_loop(float* __restrict w, float* __restrict s, const flo
     w[i] -= lr * gradient / (std::sqrt(square) + epsilon);
   }
 }
+
+struct RmspropRule {
+  float lr, rho, epsilon;
+
+  void loop(float* w, float* s, const float* g, int64_t /*size*/, int64_t count,
+            float decay) const {
+    rmsprop_loop(w, s, g, count, lr, rho, epsilon, decay);
+  }
+  void aten(at::Tensor w, const at::Tensor& state, const at::Tensor& g, float decay) const {
+    auto s = state.select(0, 0);
+    const auto gradient = decay == 0 ? g : g + decay * w;
+    s.mul_(rho).add_((1.0f - rho) * (gradient * gradient));
+    w.sub_(lr * gradient / (s.sqrt() + epsilon));
+  }
+};
 
 struct AdamNumbers {
   float beta1, beta2, fresh1, fresh2, step_size, root_of_correction2, epsilon, l2;
@@ -38,6 +57,66 @@ ELBOW_SIMD void adam_loop(float* __restrict w, float* __restrict m, float* __res
     v[i] = second;
     w[i] -= k.step_size * (first / (std::sqrt(second) / k.root_of_correction2 + k.epsilon));
   }
+}
+
+struct AdamRule {
+  AdamNumbers k;
+
+  void loop(float* w, float* s, const float* g, int64_t size, int64_t count, float decay) const {
+    auto numbers = k;
+    numbers.l2 = decay;
+    adam_loop(w, s, s + size, g, count, numbers);
+  }
+  void aten(at::Tensor w, const at::Tensor& state, const at::Tensor& g, float decay) const {
+    auto m = state.select(0, 0), v = state.select(0, 1);
+    const auto gradient = decay == 0 ? g : g + decay * w;
+    m.add_(k.fresh1 * (gradient - m));
+    v.mul_(k.beta2).add_(k.fresh2 * (gradient * gradient));
+    w.sub_(k.step_size * (m / (v.sqrt() / k.root_of_correction2 + k.epsilon)));
+  }
+};
+
+// Calls visit(range, decay) for the stretches of `share` that decay alike.
+template <class Visit>
+void for_each_decay(const models::ParameterLayout& layout, double l2, const Range& share,
+                    const Visit& visit) {
+  if (l2 == 0) return visit(share, 0.0f);
+  for (const auto& parameter : layout.parameters()) {
+    const int64_t begin = std::max(share.begin, parameter.offset);
+    const int64_t end = std::min(share.end, parameter.offset + parameter.count());
+    if (begin < end)
+      visit(Range{begin, end}, parameter.is_weight ? static_cast<float>(2.0 * l2) : 0.0f);
+  }
+}
+
+// One row, in place.
+struct RowMemory {
+  at::Tensor parameters;  // [P]
+  at::Tensor state;       // [S, P]
+  at::Tensor gradient;    // [P]
+};
+
+template <class Rule>
+void apply(const Rule& rule, const models::ParameterLayout& layout, double l2, const RowMemory& row,
+           ThreadTeam& team) {
+  const int64_t size = layout.size();
+  if (!models::fused(row.parameters)) {
+    return for_each_decay(layout, l2, {0, size}, [&](const Range& range, float decay) {
+      const auto part = [&](const at::Tensor& flat) {
+        return flat.narrow(-1, range.begin, range.size());
+      };
+      rule.aten(part(row.parameters), part(row.state), part(row.gradient), decay);
+    });
+  }
+  float* w = row.parameters.mutable_data_ptr<float>();
+  float* s = row.state.mutable_data_ptr<float>();
+  const float* g = row.gradient.const_data_ptr<float>();
+  team.run(team.size(), [&](int64_t member) {
+    const auto share = part_of(size, team.size(), member);
+    for_each_decay(layout, l2, share, [&](const Range& range, float decay) {
+      rule.loop(w + range.begin, s + range.begin, g + range.begin, size, range.size(), decay);
+    });
+  });
 }
 
 // Largest exponent field of the numbers: all ones means infinity or NaN.
@@ -69,49 +148,29 @@ std::vector<std::string> Optimizer::state_names() const {
 void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates& rates,
                        const at::Tensor& gradient, at::Tensor parameters, at::Tensor state,
                        ThreadTeam& team) const {
-  float* w = parameters.mutable_data_ptr<float>();
-  float* s = state.mutable_data_ptr<float>();
-  const float* g = gradient.const_data_ptr<float>();
-  const int64_t size = layout.size();
-  AdamNumbers adam{};
-  if (adam_) {
-    const double t = static_cast<double>(rates.step + 1);
-    const double correction1 = 1.0 - std::pow(beta1_, t);
-    const double correction2 = 1.0 - std::pow(beta2_, t);
-    adam = {.beta1 = static_cast<float>(beta1_),
-            .beta2 = static_cast<float>(beta2_),
-            .fresh1 = static_cast<float>(1.0 - beta1_),
-            .fresh2 = static_cast<float>(1.0 - beta2_),
-            .step_size = static_cast<float>(rates.lr / correction1),
-            .root_of_correction2 = static_cast<float>(std::sqrt(correction2)),
-            .epsilon = static_cast<float>(epsilon_),
-            .l2 = 0};
+  const RowMemory row{parameters, state, gradient};
+  if (!adam_) {
+    const RmspropRule rule{.lr = static_cast<float>(rates.lr),
+                           .rho = static_cast<float>(rho_),
+                           .epsilon = static_cast<float>(epsilon_)};
+    return apply(rule, layout, rates.l2, row, team);
   }
-  const auto run = [&](int64_t begin, int64_t end, double l2) {
-    const float decay = static_cast<float>(2.0 * l2);
-    if (adam_) {
-      adam_loop(w + begin, s + begin, s + size + begin, g + begin, end - begin, [&] {
-        auto numbers = adam;
-        numbers.l2 = decay;
-        return numbers;
-      }());
-    } else {
-      rmsprop_loop(w + begin, s + begin, g + begin, end - begin, static_cast<float>(rates.lr),
-                   static_cast<float>(rho_), static_cast<float>(epsilon_), decay);
-    }
-  };
-  team.run(team.size(), [&](int64_t member) {
-    const auto share = part_of(size, team.size(), member);
-    if (rates.l2 == 0) return run(share.begin, share.end, 0);
-    for (const auto& parameter : layout.parameters()) {
-      const int64_t begin = std::max(share.begin, parameter.offset);
-      const int64_t end = std::min(share.end, parameter.offset + parameter.count());
-      if (begin < end) run(begin, end, parameter.is_weight ? rates.l2 : 0);
-    }
-  });
+  const double t = static_cast<double>(rates.step + 1);
+  const double correction1 = 1.0 - std::pow(beta1_, t);
+  const double correction2 = 1.0 - std::pow(beta2_, t);
+  const AdamRule rule{{.beta1 = static_cast<float>(beta1_),
+                       .beta2 = static_cast<float>(beta2_),
+                       .fresh1 = static_cast<float>(1.0 - beta1_),
+                       .fresh2 = static_cast<float>(1.0 - beta2_),
+                       .step_size = static_cast<float>(rates.lr / correction1),
+                       .root_of_correction2 = static_cast<float>(std::sqrt(correction2)),
+                       .epsilon = static_cast<float>(epsilon_),
+                       .l2 = 0}};
+  apply(rule, layout, rates.l2, row, team);
 }
 
 bool all_finite(const at::Tensor& values, ThreadTeam& team) {
+  if (!models::fused(values)) return at::isfinite(values).all().item<bool>();
   std::atomic<bool> finite{true};
   const float* numbers = values.const_data_ptr<float>();
   team.run(team.size(), [&](int64_t member) {
@@ -122,6 +181,14 @@ bool all_finite(const at::Tensor& values, ThreadTeam& team) {
 }
 
 double sum_of_squared_weights(const models::ParameterLayout& layout, const at::Tensor& row) {
+  if (!models::fused(row)) {
+    auto squares = at::zeros({}, row.options().dtype(at::kDouble));
+    for (const auto& parameter : layout.parameters()) {
+      if (!parameter.is_weight) continue;
+      squares += row.narrow(0, parameter.offset, parameter.count()).to(at::kDouble).square().sum();
+    }
+    return squares.item<double>();
+  }
   double sum = 0;
   const float* w = row.const_data_ptr<float>();
   for (const auto& parameter : layout.parameters()) {

@@ -1,5 +1,5 @@
 // Optimizers on flat rows. Element by element and without memory of their own: state lies in the
-// pack.
+// pack. On the CPU a row is shared out over the team; on other devices ATen does the same sums.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -31,8 +31,8 @@ class Optimizer {
   std::vector<std::string> state_names()
       const;  // as in files: "square_average"; "first_moment", "second_moment"
 
-  // One update of one row, in place, shared out over the team. parameters, gradient: [P]; state:
-  // [S, P]; float32, contiguous.
+  // One update of one row, in place. parameters, gradient: [P]; state: [S, P]; float32, contiguous,
+  // on one device.
   void update(const models::ParameterLayout& layout, const UpdateRates& rates,
               const at::Tensor& gradient, at::Tensor parameters, at::Tensor state,
               ThreadTeam& team) const;
@@ -42,10 +42,11 @@ class Optimizer {
   double beta1_, beta2_, rho_, epsilon_;
 };
 
-// Whether every number is finite. values: float32, contiguous.
+// Whether every number is finite. values: float32, contiguous, any device; the host waits.
 bool all_finite(const at::Tensor& values, ThreadTeam& team);
 
-// Sum of the squares of all weights (not biases) of one row [P], in float64.
+// Sum of the squares of all weights (not biases) of one row [P], in float64. Any device; the host
+// waits.
 double sum_of_squared_weights(const models::ParameterLayout& layout, const at::Tensor& row);
 
 }  // namespace elbow::trainer

@@ -25,8 +25,8 @@ struct Row {
 
 struct Pack {
   std::vector<Row> rows;
-  at::Tensor parameters;  // [K, P], float32
-  at::Tensor state;       // [K, S, P], float32: the optimizer's
+  at::Tensor parameters;  // [K, P], float32, on any device
+  at::Tensor state;       // [K, S, P], float32, on the same: the optimizer's
   int64_t batch = 0;      // batches of the current epoch that are done
 };
 

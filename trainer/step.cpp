@@ -17,8 +17,8 @@ struct Step::Slot {
   Range positions{0, 0};          // within the epoch
   std::vector<int64_t> indices;   // within the split
   std::vector<int64_t> examples;  // global
-  at::Tensor x, noise;            // [1, largest slice, …]: memory for any slice
-  models::Batch batch;            // views of them, of this slice's size
+  at::Tensor x, noise;            // [1, largest slice, …], on the host: memory for any slice
+  models::Batch batch;            // this slice's part of them, on the device
   models::ExampleTerms terms;
   std::vector<models::BoundParameters> parameters;  // one a row
 };
@@ -26,9 +26,11 @@ struct Step::Slot {
 Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& team)
     : parts_(parts), pack_(pack), ranks_(ranks), team_(team) {
   const auto& layout = parts_.model.layout();
-  const SumShape shape{.rows = 1, .parameters = layout.size(), .numbers = kMetricSums};
-  gradient_sum_ = parts_.leaves > 0 ? make_exact_sum(ranks, team, shape, parts_.leaves)
-                                    : make_fast_sum(ranks, team, shape);
+  const SumShape shape{.rows = 1,
+                       .parameters = layout.size(),
+                       .numbers = kMetricSums,
+                       .device = pack.parameters.device()};
+  gradient_sum_ = make_gradient_sum(ranks, team, shape, parts_.leaves);
   slots_.resize(gradient_sum_->slices());
   for (int64_t i = 0; i < gradient_sum_->slices(); ++i) {
     auto& slot = slots_[i];
@@ -96,10 +98,10 @@ const Summand& Step::sum_of_row(int64_t row, const Range& batch) {
     forward(row, slice);
     at::NoGradGuard no_gradient;
     local[slice] = slots_[slice].positions.size() > 0
-                       ? parts_.objective.leaf_statistics(slots_[slice].terms)
+                       ? parts_.objective.leaf_statistics(slots_[slice].terms).cpu()
                        : at::zeros({1, statistics}, at::kDouble);
   });
-  const auto sums = gradient_sum_->add_statistics(local);
+  const auto sums = gradient_sum_->add_statistics(local).to(pack_.parameters.device());
   team_.run(slices, [&](int64_t slice) { backward(row, slice, sums, batch.size()); });
   return gradient_sum_->add();
 }
@@ -139,14 +141,17 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice) {
     slot.indices.push_back(index);
     slot.examples.push_back(parts_.data.first_index + index);
   }
-  slot.batch = {slot.x.narrow(1, 0, within.size()), slot.noise.narrow(1, 0, within.size())};
   auto request = parts_.request;
   request.seed = row.seed;
   request.time = static_cast<uint32_t>(row.step);
   request.first_index = static_cast<uint32_t>(parts_.data.first_index);
-  gather(parts_.data, slot.indices, request, slot.batch.x.select(0, 0));
+  const auto x = slot.x.narrow(1, 0, within.size());
+  const auto noise = slot.noise.narrow(1, 0, within.size());
+  gather(parts_.data, slot.indices, request, x.select(0, 0));
   models::fill_normal({row.seed, models::Purpose::kTrainingNoise, static_cast<uint32_t>(row.step)},
-                      slot.examples, slot.batch.noise);
+                      slot.examples, noise);
+  const auto device = pack_.parameters.device();
+  slot.batch = {x.to(device), noise.to(device)};
 }
 
 void Step::forward(int64_t row, int64_t slice) {
@@ -163,10 +168,11 @@ void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int6
   if (slot.positions.size() > 0) {
     const auto& row = pack_.rows[k];
     const double kl_weight = row.beta * models::linear_annealing(row.step, row.anneal_steps);
+    const auto kind = at::TensorOptions(at::kDouble).device(pack_.parameters.device());
     at::AutoGradMode recorded(true);
     const auto loss =
-        parts_.objective.leaf_loss(slot.terms, {.kl_weight = at::full({1}, kl_weight, at::kDouble),
-                                                .scale = at::full({1}, parts_.scale, at::kDouble),
+        parts_.objective.leaf_loss(slot.terms, {.kl_weight = at::full({1}, kl_weight, kind),
+                                                .scale = at::full({1}, parts_.scale, kind),
                                                 .batch_size = batch_size,
                                                 .statistics = statistics});
     torch::autograd::backward({loss}, {});
@@ -195,8 +201,8 @@ void Step::report_nonfinite(int64_t k, const Range& batch) {
     if (slot.positions.size() == 0) continue;
     at::NoGradGuard no_gradient;
     const auto terms = parts_.model.terms(slot.parameters[k], slot.batch);
-    const auto reconstruction = terms.reconstruction.select(0, 0);
-    const auto kl = terms.kl.select(0, 0).sum(1);
+    const auto reconstruction = terms.reconstruction.select(0, 0).cpu();
+    const auto kl = terms.kl.select(0, 0).sum(1).cpu();
     for (int64_t i = 0; i < slot.positions.size(); ++i) {
       const int64_t position = slot.positions.begin + i;
       if (!std::isfinite(reconstruction[i].item<double>())) bad[0] = std::max(bad[0], -position);

@@ -2,6 +2,9 @@
 // backward, sum over slices and ranks, update. On each rank a row's update is applied wholly or not
 // at all.
 //
+// It runs on the device of the pack's parameters. On any device, batches and noise are made on the
+// host, and copied.
+//
 // Every rank of the group calls run() in the same order. The pack, data and team are the caller's
 // and must outlive the step.
 #pragma once

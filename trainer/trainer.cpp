@@ -53,7 +53,7 @@ int64_t leaves_of(const TrainSettings& settings) {
 }
 
 Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
-                 comm::Communicator& ranks, ThreadTeam& team)
+                 comm::Communicator& ranks, ThreadTeam& team, at::Device device)
     : settings_(settings),
       data_(data),
       ranks_(ranks),
@@ -66,13 +66,14 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
                  : 1.0) {
   pack_.rows = std::move(rows);
   const auto count = static_cast<int64_t>(pack_.rows.size());
-  pack_.parameters = at::zeros({count, model_->layout().size()});
-  pack_.state = at::zeros({count, optimizer_.states(), model_->layout().size()});
+  const auto initial = at::zeros({count, model_->layout().size()});
   const auto how = models::initialisation_named(settings.model.initialisation);
   team_.run(count, [&](int64_t k) {
     models::initialise(model_->layout(), how, settings_.model.initial_std, pack_.rows[k].seed,
-                       pack_.parameters.select(0, k));
+                       initial.select(0, k));
   });
+  pack_.parameters = initial.to(device);
+  pack_.state = at::zeros({count, optimizer_.states(), model_->layout().size()}, device);
   step_ = std::make_unique<Step>(StepParts{.model = *model_,
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
@@ -94,6 +95,15 @@ SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) 
   return evaluate(
       {.model = *model_, .data = split, .split = id, .request = request(), .scale = scale_},
       pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
+}
+
+void Trainer::run_steps(int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    step_->run(/*stop_vote=*/false);
+    if (pack_.batch < steps_per_epoch()) continue;
+    pack_.batch = 0;
+    for (auto& row : pack_.rows) ++row.epoch;
+  }
 }
 
 EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interruption) {

@@ -4,6 +4,8 @@
 // Every rank of the group makes the same calls in the same order.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <memory>
 #include <vector>
 
@@ -39,19 +41,24 @@ struct EpochResult {
 class Trainer {
  public:
   // `settings` gives what all rows share (the shape key); `rows` what may differ. Weights are
-  // initialised from each row's seed. The referenced objects must outlive the trainer.   Throws
-  // SettingError.
+  // initialised from each row's seed. device: where weights, gradients and optimizer state live and
+  // steps run; another than the CPU wants a team of one. The referenced objects must outlive the
+  // trainer.   Throws SettingError.
   Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
-          comm::Communicator& ranks, ThreadTeam& team);
+          comm::Communicator& ranks, ThreadTeam& team, at::Device device = at::kCPU);
 
   // From the pack's position to the end of its epoch, and the evaluation after it. Either may be
   // null; `observer` gets on_step only. Throws NonFinite, comm::PeerLost.
   EpochResult run_epoch(Observer* observer, const Interruption* interruption);
 
+  // `count` steps, over epochs' ends, without evaluations: for measurements.
+  void run_steps(int64_t count);
+
   SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);
 
   const models::Model& model() const { return *model_; }
   const Pack& pack() const { return pack_; }
+  int64_t leaves() const { return leaves_of(settings_.train); }
   int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
 
  private:

@@ -18,15 +18,15 @@ struct TrialParts {
   const Settings& settings;
   const Dataset& data;
   comm::Communicator& ranks;
-  const RunDirectory* directory;  // rank 0's; null on the others
+  const RunDirectory& directory;  // the same folder on every rank; rank 0 writes into it
   Observer* observer;             // rank 0's; null on the others
   const Interruption& interruption;
 };
 
 // Every rank calls it. Trains to the last epoch, or until the ranks agree to stop, or until a
 // number is not finite. Rank 0 writes metrics.jsonl as it goes, then the weights, then result.json.
-// The result's numbers are equal on all ranks. Throws comm::PeerLost, and std::runtime_error where
-// a file cannot be written.
+// The result's numbers are equal on all ranks. Throws comm::PeerLost, after the lowest survivor has
+// written weights and result.json, and std::runtime_error where a file cannot be written.
 RunResult run_trial(const TrialParts& parts, Trainer& trainer);
 
 }  // namespace elbow::trainer

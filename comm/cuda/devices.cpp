@@ -3,6 +3,8 @@
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
+#include "comm/error.h"
+
 namespace elbow::comm {
 
 std::vector<std::string> gpu_uuids() {
@@ -24,6 +26,14 @@ std::vector<std::string> gpu_uuids() {
     uuids.push_back(uuid);
   }
   return uuids;
+}
+
+std::string gpu_name(int device) {
+  cudaDeviceProp properties{};
+  const auto result = cudaGetDeviceProperties(&properties, device);
+  if (result == cudaSuccess) return properties.name;
+  throw Error(
+      fmt::format("GPU {} cannot be asked for its name: {}", device, cudaGetErrorString(result)));
 }
 
 }  // namespace elbow::comm

@@ -6,6 +6,7 @@
 extern "C" const elbow::comm::CudaFunctions* elbow_comm_cuda_functions() {
   static const elbow::comm::CudaFunctions functions = {
       .gpu_uuids = elbow::comm::gpu_uuids,
+      .gpu_name = elbow::comm::gpu_name,
       .make_nccl = elbow::comm::make_nccl,
   };
   return &functions;

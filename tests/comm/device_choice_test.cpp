@@ -61,7 +61,7 @@ TEST(DeviceChoice, OneRankWithoutGpuPutsAllOnTheCpu) {
   EXPECT_THAT(decision.device, Each(-1));
   EXPECT_FALSE(decision.nccl);
   EXPECT_THAT(decision.why, HasSubstr("rank 1 on b sees no GPU: no driver"));
-  EXPECT_THROW(choose(ranks, DeviceRequest::kCuda), comm::Error);
+  EXPECT_THROW(choose(ranks, DeviceRequest::kCuda), comm::NoDevice);
 }
 
 TEST(DeviceChoice, TheCpuIsTakenWhenAskedFor) {

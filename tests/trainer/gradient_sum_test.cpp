@@ -14,7 +14,7 @@ namespace {
 
 using tests::spawn_ranks;
 
-constexpr SumShape kShape{.rows = 2, .parameters = 32, .numbers = 3};
+const SumShape kShape{.rows = 2, .parameters = 32, .numbers = 3};
 constexpr int64_t kExamples = 103;
 
 // Contribution of examples [begin, end): sums of numbers that do not add exactly, so that another
@@ -48,13 +48,16 @@ Outcome add_all(GradientSum& sum) {
   return {total.gradient.clone(), total.sums.clone(), added};
 }
 
-Outcome exact_on(int size, int64_t leaves, int64_t threads) {
+enum class Way { kMessages, kSharedMemory };
+
+Outcome exact_on(int size, int64_t leaves, int64_t threads, Way way = Way::kMessages) {
   Outcome first;
   std::mutex lock;
   static std::mutex random;  // contribute() uses ATen's global generator
   spawn_ranks(size, [&](comm::Communicator& ranks) {
     ThreadTeam team(threads);
-    auto sum = make_exact_sum(ranks, team, kShape, leaves);
+    auto sum = way == Way::kMessages ? make_exact_sum(ranks, team, kShape, leaves)
+                                     : make_host_sum(ranks, team, kShape, leaves);
     std::vector<at::Tensor> statistics;
     for (int64_t i = 0; i < sum->slices(); ++i) {
       const std::lock_guard guard(random);
@@ -83,6 +86,27 @@ TEST(GradientSum, ExactGivesTheSameBitsOnAnyNumberOfRanksAndThreads) {
   }
 }
 
+TEST(GradientSum, SharedMemoryGivesTheBitsOfMessages) {
+  for (int64_t leaves : {8, 16}) {
+    const auto expected = exact_on(1, leaves, 1);
+    for (int size : {1, 2, 3, 5, 8}) {
+      for (int64_t threads : {1, 2}) {
+        EXPECT_TRUE(exact_on(size, leaves, threads, Way::kSharedMemory) == expected) << size;
+      }
+    }
+  }
+}
+
+TEST(GradientSum, RanksOnSeveralHostsSendMessages) {
+  spawn_ranks(2,
+              [](comm::Communicator& ranks) {
+                ThreadTeam team(1);
+                EXPECT_EQ(make_host_sum(ranks, team, kShape, 4), nullptr);
+                EXPECT_NE(make_gradient_sum(ranks, team, kShape, 4), nullptr);
+              },
+              {.hosts = {"a", "b"}});
+}
+
 TEST(GradientSum, FastAndExactAgreeUpToRounding) {
   const auto expected = exact_on(1, 8, 1);
   auto self = comm::make_self();
@@ -99,7 +123,9 @@ TEST(GradientSum, SlicesOfAllRanksCoverTheBatchOnce) {
     spawn_ranks(size, [&](comm::Communicator& ranks) {
       ThreadTeam team(2);
       for (auto* sum : {make_fast_sum(ranks, team, kShape).release(),
-                        make_exact_sum(ranks, team, kShape, 4).release()}) {
+                        make_exact_sum(ranks, team, kShape, 4).release(),
+                        make_host_sum(ranks, team, kShape, 0).release(),
+                        make_host_sum(ranks, team, kShape, 4).release()}) {
         const std::unique_ptr<GradientSum> owner(sum);
         for (int64_t i = 0; i < owner->slices(); ++i) {
           const auto range = owner->slice(i, kExamples);
@@ -108,7 +134,7 @@ TEST(GradientSum, SlicesOfAllRanksCoverTheBatchOnce) {
         }
       }
     });
-    for (int count : seen) EXPECT_EQ(count, 2);  // once in fast, once in exact
+    for (int count : seen) EXPECT_EQ(count, 4);  // once in each sum
   }
 }
 

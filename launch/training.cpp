@@ -1,0 +1,80 @@
+#include "launch/training.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+#include "comm/text.h"
+#include "launch/effective_config.h"
+#include "models/mkl.h"
+
+namespace elbow::launch {
+namespace {
+
+// Rank 0 alone reads file, environment and command line; the others parse the text that came of it.
+ParsedConfig shared_config(World& world, const std::optional<std::filesystem::path>& file,
+                           const std::vector<std::string>& words) {
+  ParsedConfig config;
+  const auto text = world.from_rank_0([&] {
+    config = parse_config(file, words, current_environment());
+    return effective_config(config, /*observed=*/std::nullopt);
+  });
+  if (world.ranks().rank() > 0) config = parse_config_text(text, "the configuration of rank 0");
+  return config;
+}
+
+// Cores that this process may use, shared with the other ranks of its host. A GPU needs one.
+int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& session,
+                   const Devices& devices) {
+  if (!devices.own.is_cpu()) return 1;
+  if (settings.train.threads > 0) return settings.train.threads;
+  cpu_set_t cores;
+  const int64_t usable = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  return std::max<int64_t>(1, usable / session.local_size());
+}
+
+// Fixes MKL's branch to the best one that all ranks have. Every rank calls it, before its first
+// product.
+std::string agree_on_mkl_branch(World& world) {
+  std::string branch = "avx512";
+  for (const auto& best : comm::gather_texts(world.ranks(), models::best_mkl_branch())) {
+    if (best != "avx512") branch = "avx2";
+  }
+  world.together([&] { branch = models::fix_mkl_branch(branch); });
+  return branch;
+}
+
+// The devices, and in exact mode all that its bits rely on.
+Devices agree_on_devices(const trainer::TrainSettings& settings, World& world) {
+  auto devices = choose_devices(settings, world);
+  const int64_t leaves = trainer::leaves_of(settings);
+  if (leaves == 0) return devices;
+  devices.exact_settings["leaves"] = std::to_string(leaves);
+  if (devices.own.is_cpu()) devices.exact_settings["mkl_branch"] = agree_on_mkl_branch(world);
+  return devices;
+}
+
+}  // namespace
+
+std::unique_ptr<Training> prepare_training(World& world,
+                                           const std::optional<std::filesystem::path>& file,
+                                           const std::vector<std::string>& words) {
+  auto config = shared_config(world, file, words);
+  trainer::Dataset data;
+  world.together([&] { data = trainer::load_dataset(config.settings.data); });
+  auto devices = agree_on_devices(config.settings.train, world);
+  std::unique_ptr<Training> training(new Training{
+      .config = std::move(config), .data = std::move(data), .devices = std::move(devices)});
+  const auto& settings = training->config.settings;
+  training->guard.reset_device(training->devices.own);
+  training->team = std::make_unique<trainer::ThreadTeam>(
+      threads_of(settings, world.session(), training->devices));
+  world.together([&] {
+    training->trainer = std::make_unique<trainer::Trainer>(
+        settings, std::vector{trainer::row_of(settings, training->data.observed())}, training->data,
+        training->ranks(world), *training->team, training->devices.own);
+  });
+  return training;
+}
+
+}  // namespace elbow::launch

@@ -1,0 +1,41 @@
+// All that a verb which trains needs, made in the right order by all ranks together.
+#pragma once
+
+#include <c10/core/DeviceGuard.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "launch/config.h"
+#include "launch/devices.h"
+#include "launch/world.h"
+#include "trainer/dataset.h"
+#include "trainer/thread_team.h"
+#include "trainer/trainer.h"
+
+namespace elbow::launch {
+
+struct Training {
+  ParsedConfig config;
+  trainer::Dataset data;
+  Devices devices;
+  c10::OptionalDeviceGuard guard{};  // this thread computes on devices.own
+  std::unique_ptr<trainer::ThreadTeam> team;
+  std::unique_ptr<trainer::Trainer> trainer;
+
+  comm::Communicator& ranks(World& world) const {
+    return devices.nccl ? *devices.nccl : world.ranks();
+  }
+};
+
+// Reads the configuration on rank 0 and the data on every rank, agrees on devices and, in exact
+// mode, on what its bits rely on, and builds the trainer. Every rank calls it, before its first
+// product. `world` must outlive the result. Throws SharedError.
+std::unique_ptr<Training> prepare_training(World& world,
+                                           const std::optional<std::filesystem::path>& file,
+                                           const std::vector<std::string>& words);
+
+}  // namespace elbow::launch

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# A run that is told to stop, or loses a part of itself, in mid-epoch: it ends within seconds, says how, keeps what it has,
+# and leaves nothing behind.    interruption_test.sh PROGRAM LAUNCHER
+source "$(dirname "$0")/../support/shell.sh" "$@"
+few_digits digits 5000 100
+limit=20  # seconds for what takes a moment on an idle machine
+
+# Epochs without end; a step takes milliseconds.
+endless=(train "$repository/configs/kl_vae.cfg" data.source=idx data.dir=digits train.epochs=1000000 train.batch_size=50
+  train.threads=1 model.encoder=64 model.decoder=64)
+lines_of() { wc -l <"$1/metrics.jsonl"; }
+has_lines() { [[ -e $1/metrics.jsonl ]] && (($(lines_of "$1") >= $2)); }
+# Whole lines only, two an epoch, and as many as result.json says.
+metrics_kept() { [[ $(lines_of "$1") == $((2 * $(value "$1/result.json" epochs_done))) ]] && tail -c 2 "$1/metrics.jsonl" | grep -q '}'; }
+readable() { "$python" -c "import sys; from safetensors.numpy import load_file; assert len(load_file(sys.argv[1])) == 10" "$1"; }
+
+# is_interrupted RUN CODE   what every interrupted run leaves
+is_interrupted() {
+  check "$1: ends with 75" same "$2" 75
+  check "$1: result.json says interrupted, 75" same \
+    "$(value "$1/result.json" status) $(value "$1/result.json" exit_code)" "interrupted 75"
+  check "$1: in mid-epoch, so not at a step that ends one" test $(($(value "$1/result.json" steps_done) % 100)) -gt 0
+  check "$1: metrics are kept" metrics_kept "$1"
+  check "$1: the weights are there" readable "$1/$(value "$1/result.json" weights)"
+  check "$1: and are those of its last step" same \
+    "$(basename "$1"/checkpoints/*)" "step_$(printf %09d "$(value "$1/result.json" steps_done)")"
+}
+
+# interrupt RUN SIGNAL COMMAND...   starts a run, sends the signal after its first epoch, checks what follows
+interrupt() {
+  local run=$1 signal=$2
+  shift 2
+  start "$@" "${endless[@]}" --out "$run"
+  check "$run: an epoch is done" within $limit has_lines "$run" 2
+  kill "-$signal" "$process"
+  check "$run: ends soon" within $limit gone "$process"
+  exit_code_of "$process"
+  is_interrupted "$run" "$code"
+}
+
+for signal in USR2 USR1 TERM INT; do
+  interrupt "program-$signal" $signal "$program"
+done
+interrupt launcher-INT INT "$launcher"
+for signal in USR2 INT TERM; do
+  interrupt "launcher-n2-$signal" $signal "$launcher" -n 2
+done
+interrupt mpirun-n2-USR2 USR2 "${mpirun[@]}" -np 2 "$program"
+
+# A second signal does not wait for the end of the step, which takes half a minute here.
+slow=(train "$repository/configs/kl_vae.cfg" data.source=idx data.dir=digits train.batch_size=5000 train.threads=1
+  model.encoder=2500,2500,2500,2500,2500 model.decoder=2500,2500)
+insist() {  # SIGNAL: until it helps
+  kill "-$1" "$process" 2>/dev/null
+  gone "$process"
+}
+hurry() {  # RUN COMMAND...
+  local run=$1 since
+  shift
+  start "$@" "${slow[@]}" --out "$run"
+  check "$run: the first step has begun" within 40 test -e "$run/metrics.jsonl"
+  since=$SECONDS
+  check "$run: a second signal ends it" within $limit insist TERM
+  exit_code_of "$process"
+  check "$run: with 75" same "$code" 75
+  check "$run: at once, after $((SECONDS - since)) s" test $((SECONDS - since)) -lt 8
+  check "$run: so that no result is there" fails test -e "$run/result.json"
+}
+hurry second-signal "$program"
+hurry second-signal-n2 "$launcher" -n 2
+
+# Processes of this test's program, by their run folder.
+ranks_of() { pgrep -f -- "^$program train .*--out $1\$"; }
+none_left() { [[ -z $(ranks_of "$1") ]]; }
+check "no rank of all these runs is left" none_left ".*"
+
+# Killed launcher: no rank stays.
+start "${mpirun[@]}" -np 2 "$program" "${endless[@]}" --out killed-mpirun
+check "killed mpirun: an epoch is done" within $limit has_lines killed-mpirun 2
+check "killed mpirun: two ranks are there" same "$(ranks_of killed-mpirun | wc -l)" 2
+kill -KILL "$process"
+since=$(date +%s%N)
+check "killed mpirun: its ranks end" within $limit none_left killed-mpirun
+took=$((($(date +%s%N) - since) / 1000000))
+check "killed mpirun: within two seconds ($took ms)" test $took -lt 2000
+
+# Killed rank: the others say so and end. Needs ULFM.
+if [[ $ELBOW_OPEN_MPI == 5* ]]; then
+  for victim in 0 2; do
+    run=lost-rank-$victim
+    start "$launcher" -n 3 "${endless[@]}" --out $run
+    check "$run: an epoch is done" within $limit has_lines $run 2
+    for rank in $(ranks_of $run); do
+      tr '\0' '\n' <"/proc/$rank/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$victim" && kill -KILL "$rank"
+    done
+    check "$run: ends soon" within $limit gone "$process"
+    exit_code_of "$process"
+    check "$run: not finished and not resumable" same "$code" 86
+    check "$run: every survivor names it in one sentence" same "$(grep -c "^elbow: rank . on .* rank $victim on .* was lost" stderr)" 2
+    check "$run: and they say nothing else" same "$(grep -c "^elbow: " stderr)" 2
+    check "$run: result.json says failed, 86" same "$(value $run/result.json status) $(value $run/result.json exit_code)" "failed 86"
+    check "$run: with that sentence" matches $run/result.json "\"error\": \"rank $victim on .* was lost"
+    check "$run: metrics are kept" metrics_kept $run
+    check "$run: the weights are there" readable "$run/$(value $run/result.json weights)"
+    check "$run: no rank is left" within 3 none_left $run
+  done
+else
+  echo "skipped lost ranks: Open MPI ${ELBOW_OPEN_MPI:-of another kind} has no ULFM"
+fi
+finish
