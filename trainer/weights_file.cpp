@@ -163,6 +163,8 @@ class Reader {
       return header;
     } catch (const nlohmann::json::parse_error& error) {
       fail(kSizeBytes + (error.byte > 0 ? error.byte - 1 : 0), "its header is not JSON");
+    } catch (const nlohmann::json::out_of_range&) {
+      fail(kSizeBytes, "its header has a number beyond the range of any type");
     }
   }
 

@@ -235,6 +235,8 @@ TEST(Dataset, ReadsLargeOrNamedPlainImagesInPlace) {
 TEST(Dataset, ChecksFilesReadInPlaceAsStrictlyAsOthers) {
   const TemporaryDirectory folder;
   write_small_files(folder);
+  std::filesystem::remove(folder.path() / "t10k-images-idx3-ubyte.gz");
+  folder.write("t10k-images-idx3-ubyte", idx_file({4, 3, 5}));
   auto settings = from(folder);
   settings.in_memory = "false";
   const auto whole = idx_file({10, 3, 5});

@@ -190,6 +190,8 @@ TEST(WeightsFile, RefusesAHeaderThatIsNotJson) {
               HasSubstr("at byte 8: its header is not a JSON object"));
   EXPECT_THAT(complaint_about(file_of(std::string(100000, '['), 0)),
               HasSubstr("its header is not JSON"));
+  EXPECT_THAT(complaint_about(file_of(R"({"a":{"dtype":"F32","shape":[1e400]}})", 0)),
+              HasSubstr("at byte 8: its header has a number beyond the range"));
 }
 
 TEST(WeightsFile, RefusesAnEntryThatMakesNoSense) {
