@@ -81,6 +81,11 @@ train 2 "train.leaves = 64|train.batch_size = 32" train.leaves=64 train.batch_si
 train 2 "objective.anneal_steps = 9|objective.anneal=linear" objective.anneal_steps=9
 train 2 "data.source = idx|needs data.dir" data.source=idx
 train 2 "data.dir|data.source=idx" data.dir=here
+train 2 "data.in_memory = false|data.source = mnist|data.source=idx" data.in_memory=false
+train 2 "data.examples = 9|data.source = mnist|data.source=synthetic" data.examples=9
+train 2 "data.examples = 2e9|out of range|1000000000" data.source=synthetic data.examples=2e9
+train 2 "data.width = 7|8 to 4096" data.source=synthetic data.width=7
+train 2 "data.validation = 50|49" data.source=synthetic data.examples=50 data.validation=50
 train 2 "there is no configuration file|none.cfg" none.cfg
 train 2 "is a folder" old
 printf '[train]\nepochs = 3\nepochs = 4\n' >twice.cfg
@@ -141,6 +146,10 @@ good_set && gzip "$images" && truncate -s -6 "$images.gz"
 spoilt 3 "train-images-idx3-ubyte.gz|byte|gzip"
 good_set && gzip -n "$images" && printf "\377\377\377\377" | dd of="$images.gz" bs=1 seek=12 conv=notrunc status=none
 spoilt 3 "train-images-idx3-ubyte.gz|byte|gzip"
+good_set && gzip set/t10k-images-idx3-ubyte
+train 3 "t10k-images-idx3-ubyte.gz|byte 0|gunzip|data.in_memory=true" data.source=idx data.dir=set data.in_memory=false
+good_set && truncate -s 19 "$images"
+train 3 "train-images-idx3-ubyte|byte 4|at most 3 follow" data.source=idx data.dir=set data.in_memory=false
 good_set && rm "$images" && mkfifo "$images"
 spoilt 3 "train-images-idx3-ubyte|not a regular file"
 
