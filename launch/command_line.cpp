@@ -75,7 +75,7 @@ struct Flags {
 
 // Everything that CLI11 knows of one invocation.
 struct Grammar {
-  CLI::App app{"elbow trains variational autoencoders on one process, many ranks or many GPUs.",
+  CLI::App app{"elbow trains variational autoencoders: one process, or many ranks under MPI.",
                "elbow"};
   Flags flags;
   CLI::App* train = nullptr;
@@ -93,9 +93,9 @@ struct Grammar {
     train->add_option("words", flags.words);
     train->add_option("--out", flags.out, "Run folder to create (default runs/NAME-DATE-TIME)")
         ->type_name("RUN");
-    train->add_option("--resume", flags.resume, "A folder that holds a run is never continued")
+    train->add_option("--resume", flags.resume, "never: a folder that holds a run is refused")
         ->type_name("never");
-    train->add_option("--progress", flags.progress, "How to report")
+    train->add_option("--progress", flags.progress, "auto: a bar on a terminal, else a line an epoch")
         ->type_name("auto|bar|plain|none");
     config = app.add_subcommand("config", "Print the settings that hold and where each comes from");
     config->footer(kConfigFooter);

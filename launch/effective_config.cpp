@@ -51,9 +51,14 @@ std::string effective_config(const ParsedConfig& config, std::optional<int64_t> 
 }
 
 std::string settings_help() {
-  std::string text;
+  std::string text =
+      "Defaults hold for what a CONFIG file leaves out; without a file the built-in kl_vae.cfg is "
+      "read (`elbow config`).\n";
   const trainer::Settings defaults;
+  std::string section;
   for (const Setting& setting : setting_table()) {
+    if (setting.section() != section) text += "\n";
+    section = setting.section();
     const std::string value = setting.print(defaults);
     text += fmt::format("{:<24}{}\n{:24}{}, default {}; allowed: {}\n", setting.key, setting.help,
                         "", setting.type, value.empty() ? "unset" : value, setting.allowed);

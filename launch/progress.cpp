@@ -11,8 +11,8 @@ namespace elbow::launch {
 namespace {
 
 void print_line(const std::string& line) {
-  std::fprintf(stdout, "%s\n", line.c_str());
-  std::fflush(stdout);
+  std::fprintf(report_stream(), "%s\n", line.c_str());
+  std::fflush(report_stream());
 }
 
 class NoProgress : public trainer::Observer {
@@ -41,28 +41,35 @@ class PlainProgress : public trainer::Observer {
 
 class BarProgress : public trainer::Observer {
  public:
-  explicit BarProgress(int64_t epochs) : lines_(epochs) {}
+  explicit BarProgress(int64_t epochs) : epochs_(epochs) {}
   ~BarProgress() override { wipe(); }
 
   void on_step(const trainer::StepProgress& progress) override {
-    constexpr int kUsual = 80;
     // The last column stays free: a terminal may wrap once it is filled.
-    bar_ = bar_line(progress, terminal_columns().value_or(kUsual) - 1);
+    bar_ = bar_line(progress, columns() - 1, held_out_);
     draw();
   }
   void on_epoch(const trainer::SplitMetrics& train,
                 const trainer::SplitMetrics& held_out) override {
+    held_out_ = held_out;
+    const auto whole = epoch_line(train, held_out, epochs_);
     wipe();
-    lines_.on_epoch(train, held_out);
+    print_line(whole.size() < static_cast<size_t>(columns())
+                   ? whole
+                   : short_epoch_line(train, held_out, epochs_));
     draw();
   }
   void on_note(const std::string& sentence) override {
     wipe();
-    lines_.on_note(sentence);
+    print_line(sentence);
     draw();
   }
 
  private:
+  static int columns() {
+    constexpr int kUsual = 80;
+    return terminal_columns().value_or(kUsual);
+  }
   void draw() {
     if (bar_.empty()) return;
     std::fprintf(stderr, "\r%s\x1b[K", bar_.c_str());
@@ -74,8 +81,9 @@ class BarProgress : public trainer::Observer {
     std::fflush(stderr);
   }
 
-  PlainProgress lines_;
+  int64_t epochs_;
   std::string bar_;
+  std::optional<trainer::SplitMetrics> held_out_;  // of the last epoch
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace elbow::launch {
 namespace {
@@ -20,6 +21,11 @@ double share_done(const trainer::StepProgress& p) {
   return std::clamp(share, 0.0, 1.0);
 }
 
+std::string epoch_text(int64_t epoch, int64_t epochs) {
+  const auto digits = static_cast<int>(std::to_string(epochs).size());
+  return fmt::format("epoch {:>{}}/{}", epoch, digits, epochs);
+}
+
 std::string split_text(const trainer::SplitMetrics& m) {
   return fmt::format("{} loss {:.4f} recon {:.2f} kl {:.2f}", m.split, m.loss, m.recon_nats,
                      m.kl_nats);
@@ -29,25 +35,42 @@ std::string split_text(const trainer::SplitMetrics& m) {
 
 std::string epoch_line(const trainer::SplitMetrics& train, const trainer::SplitMetrics& held_out,
                        int64_t epochs) {
-  const auto digits = static_cast<int>(std::to_string(epochs).size());
   return fmt::format(
-      "epoch {:>{}}/{}  {} | {} | mu {:.3f} sd {:.3f} sigma {:.3f} sd {:.3f} | {:.1f} s {:.0f} "
+      "{}  {} | {} | mu {:.3f} sd {:.3f} sigma {:.3f} sd {:.3f} | {:.1f} s {:.0f} "
       "examples/s",
-      train.epoch, digits, epochs, split_text(train), split_text(held_out), held_out.mu_mean,
+      epoch_text(train.epoch, epochs), split_text(train), split_text(held_out), held_out.mu_mean,
       held_out.mu_std, held_out.sigma_mean, held_out.sigma_std, train.seconds + held_out.seconds,
       train.examples_per_s);
 }
 
-std::string bar_line(const trainer::StepProgress& progress, int columns) {
+std::string short_epoch_line(const trainer::SplitMetrics& train,
+                             const trainer::SplitMetrics& held_out, int64_t epochs) {
+  return fmt::format("{}  {} {:.4f}  {} {:.4f}  recon {:.2f}  kl {:.2f}  {:.1f} s",
+                     epoch_text(train.epoch, epochs), train.split, train.loss, held_out.split,
+                     held_out.loss, held_out.recon_nats, held_out.kl_nats,
+                     train.seconds + held_out.seconds);
+}
+
+std::string bar_line(const trainer::StepProgress& progress, int columns,
+                     const std::optional<trainer::SplitMetrics>& held_out) {
   constexpr int kWidest = 30;
   constexpr int kNarrowest = 5;
+  constexpr int kFrame = 3;  // "[", "] "
   const double share = share_done(progress);
   const std::string before = fmt::format("epoch {}/{} {:3.0f}% ", progress.epoch, progress.epochs,
                                          std::floor(100 * share));
-  const std::string after =
-      fmt::format("ETA {}  {:.0f} examples/s  loss {:.4f}", duration_text(seconds_left(progress)),
-                  progress.examples_per_s, progress.loss);
-  const int room = columns - static_cast<int>(before.size() + after.size()) - 3;  // "[", "] "
+  std::vector<std::string> words = {
+      fmt::format("ETA {}", duration_text(seconds_left(progress))),
+      fmt::format("  {:.0f} examples/s", progress.examples_per_s),
+      fmt::format("  loss {:.4f}", progress.loss),
+  };
+  if (held_out) words.push_back(fmt::format("  {} {:.4f}", held_out->split, held_out->loss));
+  std::string after;
+  for (const auto& word : words) {
+    if (static_cast<int>(before.size() + after.size() + word.size()) > columns) break;
+    after += word;
+  }
+  const int room = columns - static_cast<int>(before.size() + after.size()) - kFrame;
   std::string bar;
   if (room >= kNarrowest) {
     const int width = std::min(room, kWidest);

@@ -14,6 +14,10 @@ std::string line(const char* subject, const std::string& text) {
   return fmt::format("{:<11}{}\n", subject, text);
 }
 
+std::string counted(int64_t count, const char* noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::string data_text(const Settings& s, const RunDescription& run) {
   std::vector<std::string> splits;
   for (const auto& [name, examples] : run.splits)
@@ -48,7 +52,7 @@ std::string objective_text(const Settings& s, const RunDescription& run) {
 }
 
 std::string training_text(const Settings& s, const RunDescription& run) {
-  std::string text = fmt::format("{} epochs, batch {}, {}, seed {}, {}", s.train.epochs,
+  std::string text = fmt::format("{}, batch {}, {}, seed {}, {}", counted(s.train.epochs, "epoch"),
                                  s.train.batch_size, s.train.shuffle ? "shuffled" : "not shuffled",
                                  s.train.seed, s.train.reproducible);
   if (s.train.reproducible == "exact") text += fmt::format(" with {} leaves", run.leaves);
@@ -72,13 +76,14 @@ std::string ranks_text(const RunDescription& run) {
 }
 
 std::string metrics_text(const trainer::SplitMetrics& m) {
-  return fmt::format("loss {:.4f}, elbo {:.2f} nats (recon {:.2f}, kl {:.2f}), {} examples", m.loss,
-                     m.elbo_nats, m.recon_nats, m.kl_nats, m.examples);
+  return fmt::format("loss {:.4f}, elbo {:.2f} nats (recon {:.2f}, kl {:.2f})", m.loss, m.elbo_nats,
+                     m.recon_nats, m.kl_nats);
 }
 
 std::string end_text(const trainer::RunResult& result) {
-  const std::string reached = fmt::format("{} epochs, {} steps, {}", result.epochs_done,
-                                          result.steps_done, duration_text(result.seconds));
+  const std::string reached =
+      fmt::format("{}, {}, {}", counted(result.epochs_done, "epoch"),
+                  counted(result.steps_done, "step"), duration_text(result.seconds));
   switch (result.status) {
     case trainer::RunStatus::kComplete:
       return "complete: " + reached;
@@ -87,7 +92,7 @@ std::string end_text(const trainer::RunResult& result) {
     case trainer::RunStatus::kFailed:
       break;
   }
-  return "failed after " + reached + ": " + result.error;
+  return "failed after " + reached;
 }
 
 }  // namespace
@@ -107,12 +112,16 @@ std::string summary_report(const trainer::RunResult& result, const std::filesyst
   if (result.best)
     text += line("best", fmt::format("{} elbo {:.2f} nats in epoch {}", result.best->split,
                                      result.best->elbo_nats, result.best->epoch));
-  text += line("speed", fmt::format("{:.0f} examples/s", result.examples_per_s));
+  if (result.examples_per_s > 0)
+    text += line("speed", fmt::format("{:.0f} examples/s", result.examples_per_s));
   text += line("files",
                fmt::format("{}: config.cfg, manifest.json, metrics.jsonl, result.json{}",
                            folder.string(), result.weights.empty() ? "" : ", " + result.weights));
-  text += line("next", fmt::format("launch/elbow train {} objective.kl_wt=1e-2",
-                                   (folder / "config.cfg").string()));
+  const auto again = "launch/elbow train " + (folder / "config.cfg").string();
+  if (result.status == trainer::RunStatus::kComplete)
+    text += line("next", again + " objective.kl_wt=1e-2");
+  if (result.status == trainer::RunStatus::kInterrupted)
+    text += line("next", again + "   (from the start)");
   return text;
 }
 

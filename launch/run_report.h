@@ -28,7 +28,8 @@ struct RunDescription {
 // One line a subject, such as "objective  beta 0.784 = kl_wt 0.001 * 784, loss as pixel_mean".
 std::string settings_report(const trainer::Settings& settings, const RunDescription& run);
 
-// What was reached, where the files are, and what to do next. `folder`: of the run.
+// What was reached, where the files are, and what to do next; not the sentence of an error, which
+// goes to standard error. `folder`: of the run.
 std::string summary_report(const trainer::RunResult& result, const std::filesystem::path& folder);
 
 }  // namespace elbow::launch

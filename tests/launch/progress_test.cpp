@@ -55,6 +55,15 @@ TEST(ProgressText, BarNeverExceedsTheTerminal) {
     EXPECT_LE(bar_line(half_way(), columns).size(), static_cast<size_t>(columns));
   EXPECT_THAT(bar_line(half_way(), 60), AllOf(HasSubstr("50% ETA"), HasSubstr("loss 0.2123")))
       << "the bar goes first";
+  EXPECT_EQ(bar_line(half_way(), 50), "epoch 6/10  50% [##---] ETA 1:40  12346 examples/s")
+      << "no number is cut";
+}
+
+TEST(ProgressText, BarShowsTheHeldOutLossOfTheLastEpochWhereThereIsRoom) {
+  const auto test = metrics_of("test");
+  EXPECT_THAT(bar_line(half_way(), 80, test),
+              AllOf(HasSubstr("["), testing::EndsWith("  loss 0.2123  test 0.2231")));
+  EXPECT_THAT(bar_line(half_way(), 60, test), testing::EndsWith("  loss 0.2123"));
 }
 
 TEST(ProgressText, BarSurvivesNumbersThatAreNotFinite) {
@@ -115,14 +124,21 @@ std::string sent_to_terminal(int columns, ProgressStyle style) {
 TEST(Progress, DrawsABarOnATerminalAndKeepsTheEpochsLineAboveIt) {
   const std::string sent = sent_to_terminal(80, ProgressStyle::kAuto);
   EXPECT_THAT(sent,
-              AllOf(HasSubstr("\repoch 6/10  50% ["), HasSubstr("\x1b[Kepoch  3/10  train loss"),
+              AllOf(HasSubstr("\repoch 6/10  50% ["), HasSubstr("\x1b[Kepoch  3/10  train 0.2231"),
                     testing::EndsWith("\r\x1b[K")));
+}
+
+TEST(Progress, ShowsTheWholeLineOfAnEpochWhereItFits) {
+  EXPECT_THAT(sent_to_terminal(200, ProgressStyle::kAuto), HasSubstr("epoch  3/10  train loss"));
+  EXPECT_THAT(short_epoch_line(metrics_of("train"), metrics_of("validation"), 1000).size(),
+              testing::Lt(80u));
 }
 
 TEST(Progress, BarLeavesTheLastColumnFree) {
   const std::string sent = sent_to_terminal(40, ProgressStyle::kBar);
   const size_t start = sent.find('\r') + 1;
-  EXPECT_EQ(sent.find("\x1b[K", start) - start, 39u);
+  EXPECT_EQ(sent.substr(start, sent.find("\x1b[K") - start),
+            "epoch 6/10  50% [######------] ETA 1:40");
 }
 
 TEST(Progress, PlainAndNoneSendNoControlCharacters) {

@@ -7,6 +7,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 RunDescription some_run() {
   RunDescription run;
@@ -59,11 +60,21 @@ TEST(RunReport, SummaryNamesTheEndTheFilesAndTheNextCommand) {
                     HasSubstr("launch/elbow train runs/a/config.cfg")));
 }
 
-TEST(RunReport, SummaryOfAFailedRunHasItsSentence) {
+TEST(RunReport, SummaryOfAFailedRunSuggestsNothingAndLeavesTheSentenceToStandardError) {
   trainer::RunResult result;
+  result.epochs_done = 1;
   result.error = "the loss of row 0 is not finite";
   EXPECT_THAT(summary_report(result, "runs/a"),
-              AllOf(HasSubstr("failed after 0 epochs"), HasSubstr("row 0 is not finite")));
+              AllOf(HasSubstr("failed after 1 epoch, 0 steps"), Not(HasSubstr("next")),
+                    Not(HasSubstr("speed")), Not(HasSubstr("not finite"))));
+}
+
+TEST(RunReport, SummaryOfAnInterruptedRunSaysHowToStartItAgain) {
+  trainer::RunResult result;
+  result.status = trainer::RunStatus::kInterrupted;
+  EXPECT_THAT(summary_report(result, "runs/a"),
+              AllOf(HasSubstr("interrupted after 0 epochs"),
+                    HasSubstr("next       launch/elbow train runs/a/config.cfg")));
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 """What the training references share: MNIST, a dense VAE in plain PyTorch, one epoch, one evaluation."""
 import datetime
-import gzip
 import json
 import math
 import pathlib
@@ -11,15 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import mnist
+
 HERE = pathlib.Path(__file__).parent
-MNIST = HERE.parents[1] / "configs" / "data" / "mnist"
-FILES = {"train": "train-images-idx3-ubyte.gz", "test": "t10k-images-idx3-ubyte.gz"}
 
 
 def images(split):
     """[examples, 784] float32 in [0, 1]."""
-    pixels = np.frombuffer(gzip.decompress((MNIST / FILES[split]).read_bytes()), np.uint8, offset=16)
-    return torch.from_numpy(pixels.reshape(-1, 784).astype(np.float32) / 255)
+    return torch.from_numpy(mnist.images(split))
 
 
 class Vae(nn.Module):

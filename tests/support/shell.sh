@@ -78,7 +78,9 @@ exit_code_of() {
 # value FILE KEY...   what a JSON file holds at a path of keys.
 value() {
   "$python" - "$@" <<'PYTHON'
-import json, sys
+import json, os, sys
+if not os.path.exists(sys.argv[1]):
+    sys.exit(f"{sys.argv[1]} is not there")
 value = json.load(open(sys.argv[1]))
 for key in sys.argv[2:]:
     value = value[int(key) if isinstance(value, list) else key]
