@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <new>
 #include <system_error>
 
 #include "trainer/error.h"
@@ -47,11 +48,27 @@ bool belongs_in_memory(const DataSettings& settings, uint64_t file_bytes, bool p
   return settings.in_memory == "true";
 }
 
+IdxArray held_images(const std::filesystem::path& path) {
+  const auto too_large = [&] {
+    return DataError(fmt::format(
+        "{} does not fit into the memory that this process may use, at byte 0; unpack it if it is "
+        "packed, and set data.in_memory=false",
+        path.string()));
+  };
+  try {
+    return read_idx(path);
+  } catch (const std::bad_alloc&) {
+    throw too_large();
+  } catch (const c10::Error&) {  // of a tensor
+    throw too_large();
+  }
+}
+
 NamedArray read_images(const DataSettings& settings, const std::filesystem::path& path) {
   uint64_t file_bytes = 0;
   const auto beginning = read_beginning(path, kLongestIdxHeader, file_bytes);
   const bool packed = is_packed_idx(beginning);
-  if (belongs_in_memory(settings, file_bytes, packed)) return {path.string(), read_idx(path)};
+  if (belongs_in_memory(settings, file_bytes, packed)) return {path.string(), held_images(path)};
   if (packed) {
     throw DataError(fmt::format(
         "{} is packed with gzip, at byte 0, so data.in_memory = {} cannot read it in place; unpack "

@@ -14,6 +14,7 @@
 #include "tests/support/idx_bytes.h"
 #include "tests/support/spawn_ranks.h"
 #include "tests/support/temporary_directory.h"
+#include "trainer/error.h"
 #include "trainer/trainer.h"
 
 namespace elbow::trainer {
@@ -147,7 +148,7 @@ TEST(LargeData, AFileLargerThanTheAddressSpaceThatIsLeftIsTrainedOn) {
   ASSERT_EQ(setrlimit(RLIMIT_AS, &tight), 0);
   EXPECT_NO_THROW(train(settings));
   settings.data.in_memory = "true";
-  EXPECT_ANY_THROW(train(settings)) << "the limit would have held the whole file";
+  EXPECT_THROW(train(settings), DataError) << "the limit would have held the whole file";
   setrlimit(RLIMIT_AS, &before);
 }
 
