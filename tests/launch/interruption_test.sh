@@ -80,7 +80,7 @@ hurry second-signal-n2 "$launcher" -n 2
 # Processes of this test's program, by their run folder.
 ranks_of() { pgrep -f -- "^$program train .*--out $1\$"; }
 none_left() { [[ -z $(ranks_of "$1") ]]; }
-check "no rank of all these runs is left" none_left ".*"
+check "no rank of all these runs is left" within 3 none_left ".*"
 
 # Killed launcher: no rank stays.
 start "${mpirun[@]}" -np 2 "$program" "${endless[@]}" --out killed-mpirun
