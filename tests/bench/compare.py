@@ -34,11 +34,9 @@ PEERS = {
 
 @dataclasses.dataclass
 class Finished:
-    """A program that has ended, with what the kernel counted for it."""
+    """A program that has ended, with the peak that the kernel counted for it."""
 
     output: str
-    seconds: float
-    cpu_seconds: float
     peak_rss_mb: float
 
 
@@ -46,18 +44,16 @@ def run(command, cores):
     """Runs `command` on `cores`, one thread a core; ends with one sentence where it fails."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(len(cores))}
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        start = datetime.datetime.now()
         process = subprocess.Popen(["taskset", "-c", ",".join(map(str, cores)), *map(str, command)],
                                    stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=environment)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = (datetime.datetime.now() - start).total_seconds()
         output.seek(0)
         if process.returncode != 0:
             errors.seek(0)
             raise SystemExit(f"compare: {' '.join(map(str, command))} ended with code {process.returncode}:\n"
                              + errors.read()[-2000:])
-        return Finished(output.read(), seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        return Finished(output.read(), usage.ru_maxrss / 1024)
 
 
 def run_elbow(program, workload, epochs, cores):
@@ -74,7 +70,7 @@ def run_elbow(program, workload, epochs, cores):
         "workload": workload,
         "examples_per_s": [line["examples_per_s"] for line in train[1:]],
         "step_ms": 1e3 * statistics.median(line["seconds"] for line in train[1:]) / steps,
-        "cpu_share": finished.cpu_seconds / finished.seconds,
+        "cpu_share": None,  # a training does not say which part of its epochs it spent on the CPU
         "peak_rss_mb": finished.peak_rss_mb,
         "losses": [train[-1]["loss"]],
         "epochs": epochs,
@@ -92,6 +88,10 @@ def load_average():
     return round(os.getloadavg()[0], 2)
 
 
+def percent(share):
+    return "-" if share is None else f"{100 * share:.0f}%"
+
+
 def compare(options, workload):
     """Returns a list of runs, each with its program and round."""
     names = [name for name in options.only if name != "elbow" or workload in CONFIGURATIONS]
@@ -103,35 +103,46 @@ def compare(options, workload):
                       run_peer(name, workload, options.epochs, options.cores))
             runs.append({"program": name, "round": number, "load_before": load, **result})
             print(f"{workload} round {number}: {name:16s} {statistics.median(result['examples_per_s']):8.0f} examples/s, "
-                  f"{100 * result['cpu_share']:.0f} % CPU", file=sys.stderr, flush=True)
+                  f"CPU {percent(result['cpu_share'])}", file=sys.stderr, flush=True)
     return runs
 
 
-def per_cpu_second(run_):
+def wall_rate(run_):
+    return statistics.median(run_["examples_per_s"])
+
+
+def cpu_rate(run_):
     """The rate that the program would have had with its cores to itself, nearly: other work also takes cache."""
-    return statistics.median(run_["examples_per_s"]) / min(1.0, run_["cpu_share"])
+    return wall_rate(run_) / min(1.0, run_["cpu_share"]) if run_["cpu_share"] else None
+
+
+def median_of_known(values):
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def ratio(rate, elbow, row):
+    """The median over rounds of elbow's rate over the program's in the same round, None where one is unknown."""
+    pairs = ((rate(ours), rate(its)) for ours, its in zip(elbow, row))
+    return median_of_known(ours / its if ours and its else None for ours, its in pairs)
 
 
 def summarise(runs):
-    """One row a program: all measured epochs of all rounds; ratios are medians over rounds, elbow to it in the same round."""
+    """One row a program, over all measured epochs of all rounds."""
     rows = {}
     for run_ in runs:
         rows.setdefault(run_["program"], []).append(run_)
-    elbow = rows.get("elbow")
-
-    def ratio(rate, row):
-        return statistics.median(rate(ours) / rate(its) for ours, its in zip(elbow, row)) if elbow else None
-
+    elbow = rows.get("elbow", [])
     summary = []
     for name, row in rows.items():
         rates = [rate for run_ in row for rate in run_["examples_per_s"]]
         summary.append({
             "program": name,
             "examples_per_s": statistics.median(rates), "lowest": min(rates), "highest": max(rates),
-            "elbow_ratio": ratio(lambda run_: statistics.median(run_["examples_per_s"]), row),
-            "cpu_share": min(run_["cpu_share"] for run_ in row),
-            "examples_per_cpu_s": statistics.median(map(per_cpu_second, row)),
-            "elbow_ratio_per_cpu_s": ratio(per_cpu_second, row),
+            "elbow_ratio": ratio(wall_rate, elbow, row),
+            "cpu_share": min((run_["cpu_share"] for run_ in row if run_["cpu_share"]), default=None),
+            "examples_per_cpu_s": median_of_known(map(cpu_rate, row)),
+            "elbow_ratio_per_cpu_s": ratio(cpu_rate, elbow, row),
             "step_ms": statistics.median(run_["step_ms"] for run_ in row),
             "peak_rss_mb": max(run_["peak_rss_mb"] for run_ in row),
             "loss": statistics.mean(loss for run_ in row for loss in run_["losses"]),
@@ -144,8 +155,9 @@ def table(workload, summary):
            "peak MB      loss")
     for row in summary:
         wall, cpu = (f"{row[key]:.2f}" if row[key] else "-" for key in ("elbow_ratio", "elbow_ratio_per_cpu_s"))
+        cpu_rate_ = f"{row['examples_per_cpu_s']:.0f}" if row["examples_per_cpu_s"] else "-"
         yield (f"{row['program']:16s} {row['examples_per_s']:10.0f} {row['lowest']:8.0f} {row['highest']:8.0f} {wall:>9s} "
-               f"{100 * row['cpu_share']:5.0f}% {row['examples_per_cpu_s']:11.0f} {cpu:>9s} {row['step_ms']:10.3f} "
+               f"{percent(row['cpu_share']):>6s} {cpu_rate_:>11s} {cpu:>9s} {row['step_ms']:10.3f} "
                f"{row['peak_rss_mb']:8.0f} {row['loss']:9.4f}")
 
 
