@@ -240,6 +240,16 @@ void add_model(std::vector<Setting>& table) {
                          {"glorot", "pytorch", "truncated_normal"}, "how weights start"));
   table.push_back(number("model.initial_std", in(&M::initial_std), {0, 100, /*low_excluded=*/true},
                          "truncated_normal: standard deviation of the first weights"));
+  table.push_back(choice("model.posterior", in(&M::posterior),
+                         {"log_variance", "softplus", "softplus_squared"},
+                         "what the encoder gives of sigma; softplus_squared: its KL takes the log "
+                         "of sigma^2, which underflows"));
+  table.push_back(choice(
+      "model.likelihood", in(&M::likelihood),
+      {"bernoulli", "continuous_bernoulli", "gaussian", "gaussian_learned", "gaussian_optimal"},
+      "of the pixels, given the decoder's output"));
+  table.push_back(number("model.sigma", in(&M::sigma), {0, 1e6, /*low_excluded=*/true},
+                         "gaussian: its standard deviation; gaussian_learned: where it starts"));
 }
 
 void add_objective(std::vector<Setting>& table) {
@@ -253,10 +263,37 @@ void add_objective(std::vector<Setting>& table) {
       "weight of the KL against the mean over D pixels: beta = kl_wt * D; excludes beta"));
   table.push_back(choice("objective.reduction", in(&O::reduction), {"sum", "pixel_mean"},
                          "scale on which the loss is optimised and shown"));
-  table.push_back(choice("objective.anneal", in(&O::anneal), {"none", "linear"},
+  table.push_back(choice("objective.kind", in(&O::kind), {"elbo", "iwae", "dreg"},
+                         "iwae: the importance-weighted bound; dreg: the same with the encoder's "
+                         "doubly reparameterized gradient"));
+  table.push_back(integer("objective.samples", in(&O::samples), {1, 1e5},
+                          "draws of the posterior for each example"));
+  table.push_back(choice("objective.anneal", in(&O::anneal),
+                         {"none", "linear", "sigmoid", "cosine", "cyclical"},
                          "how the weight of the KL grows at the start"));
   table.push_back(number("objective.anneal_steps", in(&O::anneal_steps), {0, 1e12},
-                         "linear: the weight is full after this many optimizer steps"));
+                         "the weight is full after this many optimizer steps"));
+  table.push_back(integer("objective.anneal_cycles", in(&O::anneal_cycles), {1, 1e6},
+                          "cyclical: how often the weight starts anew within anneal_steps"));
+  table.push_back(number("objective.anneal_rise", in(&O::anneal_rise),
+                         {0, 1, /*low_excluded=*/true},
+                         "cyclical: share of a cycle in which the weight grows"));
+  table.push_back(choice("objective.capacity", in(&O::capacity), {"none", "batch", "example"},
+                         "KL as its distance from C nats: batch: |mean KL - C|; example: mean "
+                         "|KL - C|"));
+  table.push_back(
+      number("objective.capacity_nats", in(&O::capacity_nats), {0, 1e9}, "capacity: C at the end"));
+  table.push_back(number("objective.capacity_from", in(&O::capacity_from), {0, 1e9},
+                         "capacity: C at the start"));
+  table.push_back(number("objective.capacity_steps", in(&O::capacity_steps), {0, 1e12},
+                         "capacity: optimizer steps from the first C to the last"));
+  table.push_back(number("objective.free_bits", in(&O::free_bits), {0, 1e9},
+                         "nats of KL that each group of latents has free; 0: none"));
+  table.push_back(integer("objective.free_bits_groups", in(&O::free_bits_groups), {0, 1e6},
+                          "free_bits: equal groups of neighbouring latents; 0: each latent alone"));
+  table.push_back(number("objective.sigma_wt", in(&O::sigma_wt), {0, 1e9},
+                         "weight of sum (1 - sigma)^4 over latents, beside the summed "
+                         "reconstruction"));
   table.push_back(number("objective.l2", in(&O::l2), {0, 1e9},
                          "weight of the sum of squares of all weight matrices"));
 }

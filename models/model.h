@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "models/elementwise.h"
+#include "models/gaussian_latent.h"
+#include "models/likelihood.h"
 #include "models/objective.h"
 #include "models/parameter_layout.h"
 
@@ -17,7 +19,9 @@ namespace elbow::models {
 
 struct Batch {
   at::Tensor x;      // [rows, batch, observed], contiguous
-  at::Tensor noise;  // [rows, batch, latent], standard normal
+  at::Tensor noise;  // [rows, batch * samples, latent], standard normal; an example's samples lie
+                     // side by side
+  LogRatio log_ratio = LogRatio::kNone;  // whether the terms are to have it
 };
 
 class Model {
@@ -41,10 +45,12 @@ struct VaeShape {
   int64_t latent;
   std::vector<int64_t> decoder;  // widths of the hidden layers, from the latent side
   Activation activation;
+  PosteriorScale posterior = PosteriorScale::kLogVariance;
+  Likelihood likelihood = Likelihood::kBernoulli;
+  double sigma = 1;  // of a Gaussian likelihood: the fixed one, or where the learned one starts
 };
 
-// Multilayer-perceptron VAE with a Gaussian posterior (mean, log-variance) and a Bernoulli
-// likelihood from logits; Kingma & Welling 2014, appendix C.
+// Multilayer-perceptron VAE with a Gaussian posterior; Kingma & Welling 2014, appendix C.
 std::unique_ptr<Model> make_vae(const VaeShape& shape);
 
 }  // namespace elbow::models

@@ -31,9 +31,13 @@ struct ModelSettings {
   std::vector<int64_t> encoder = {500};  // widths of the hidden layers, first to last
   std::vector<int64_t> decoder = {500};  // widths of the hidden layers, from the latent side
   int64_t latent = 2;
-  std::string activation = "tanh";        // tanh | relu | sigmoid | softplus | identity
-  std::string initialisation = "glorot";  // glorot | pytorch | truncated_normal
-  double initial_std = 0.01;              // for truncated_normal
+  std::string activation = "tanh";         // tanh | relu | sigmoid | softplus | identity
+  std::string initialisation = "glorot";   // glorot | pytorch | truncated_normal
+  double initial_std = 0.01;               // for truncated_normal
+  std::string posterior = "log_variance";  // log_variance | softplus | softplus_squared
+  std::string likelihood = "bernoulli";    // bernoulli | continuous_bernoulli | gaussian |
+                                           // gaussian_learned | gaussian_optimal
+  double sigma = 1;                        // gaussian: its sigma; gaussian_learned: the first one
 };
 
 struct ObjectiveSettings {
@@ -42,9 +46,20 @@ struct ObjectiveSettings {
                                 // pixels; beta = kl_wt * D
   std::string reduction =
       "sum";  // sum | pixel_mean: the scale on which the loss is optimised and shown
-  std::string anneal = "none";  // none | linear
-  double anneal_steps = 0;  // linear: weight of the KL is min((step + 1) / (anneal_steps + 1), 1)
-  double l2 = 0;            // l2 * sum of squares of the weight matrices, on the optimised scale
+  std::string kind = "elbo";      // elbo | iwae | dreg (IWAE with the encoder's other gradient)
+  int64_t samples = 1;            // of the posterior, for each example
+  std::string anneal = "none";    // none | linear | sigmoid | cosine | cyclical
+  double anneal_steps = 0;        // optimizer steps until the weight of the KL is full
+  int64_t anneal_cycles = 4;      // cyclical: how many, over anneal_steps
+  double anneal_rise = 0.5;       // cyclical: share of a cycle in which the weight grows
+  std::string capacity = "none";  // none | batch: |mean KL - C| | example: mean |KL - C|
+  double capacity_nats = 0;       // C at the end, ...
+  double capacity_from = 0;       // ... at the start, ...
+  double capacity_steps = 0;      // ... and the optimizer steps between; 0: the end at once
+  double free_bits = 0;           // lambda in max(lambda, mean KL) of each group, nats; 0: none
+  int64_t free_bits_groups = 0;   // equal runs of latents; 0: each latent alone
+  double sigma_wt = 0;            // weight of sum_j (1 - sigma_j)^4, as the reconstruction's
+  double l2 = 0;  // l2 * sum of squares of the weight matrices, on the optimised scale
 };
 
 struct OptimizerSettings {

@@ -28,15 +28,30 @@ Binarise binarise_named(const std::string& name) {
       fmt::format("data.binarise = {}: choose none, threshold, stochastic or static", name));
 }
 
+models::Annealing annealing_of(const ObjectiveSettings& settings) {
+  models::Annealing how{.steps = settings.anneal == "none" ? 0.0 : settings.anneal_steps,
+                        .cycles = static_cast<double>(settings.anneal_cycles),
+                        .rise = settings.anneal_rise};
+  if (settings.anneal == "sigmoid") how.shape = models::AnnealingShape::kSigmoid;
+  if (settings.anneal == "cosine") how.shape = models::AnnealingShape::kCosine;
+  if (settings.anneal == "cyclical") how.shape = models::AnnealingShape::kCyclical;
+  return how;
+}
+
 }  // namespace
 
 Row row_of(const Settings& settings, int64_t observed) {
-  return {
-      .seed = static_cast<uint64_t>(settings.train.seed),
-      .beta = effective_beta(settings.objective, observed),
-      .anneal_steps = settings.objective.anneal == "linear" ? settings.objective.anneal_steps : 0.0,
-      .l2 = settings.objective.l2,
-      .lr = settings.optimizer.lr};
+  const auto& objective = settings.objective;
+  return {.seed = static_cast<uint64_t>(settings.train.seed),
+          .beta = effective_beta(objective, observed),
+          .anneal = annealing_of(objective),
+          .capacity = {.from = objective.capacity_from,
+                       .to = objective.capacity_nats,
+                       .steps = objective.capacity_steps},
+          .free_bits = objective.free_bits,
+          .sigma_weight = objective.sigma_wt,
+          .l2 = objective.l2,
+          .lr = settings.optimizer.lr};
 }
 
 std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed) {
@@ -44,7 +59,26 @@ std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observ
                            .encoder = settings.model.encoder,
                            .latent = settings.model.latent,
                            .decoder = settings.model.decoder,
-                           .activation = models::activation_named(settings.model.activation)});
+                           .activation = models::activation_named(settings.model.activation),
+                           .posterior = models::posterior_scale_named(settings.model.posterior),
+                           .likelihood = models::likelihood_named(settings.model.likelihood),
+                           .sigma = settings.model.sigma});
+}
+
+std::unique_ptr<models::Objective> objective_of(const Settings& settings, int64_t observed) {
+  const auto& s = settings.objective;
+  models::ObjectiveShape shape{.samples = s.samples, .latent = settings.model.latent};
+  if (s.kind == "iwae") shape.bound = models::Bound::kIwae;
+  if (s.kind == "dreg") shape.bound = models::Bound::kDreg;
+  if (s.capacity == "batch") shape.kl = models::KlForm::kBatchCapacity;
+  if (s.capacity == "example") shape.kl = models::KlForm::kExampleCapacity;
+  if (s.free_bits > 0) {
+    shape.kl = models::KlForm::kFreeBits;
+    shape.groups = s.free_bits_groups > 0 ? s.free_bits_groups : settings.model.latent;
+  }
+  if (settings.model.likelihood == "gaussian_optimal") shape.pooled_pixels = observed;
+  shape.sigma_penalty = s.sigma_wt > 0;
+  return models::make_objective(shape);
 }
 
 int64_t leaves_of(const TrainSettings& settings) {
@@ -59,7 +93,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       ranks_(ranks),
       team_(team),
       model_(model_of(settings, data.observed())),
-      objective_(models::make_elbo()),
+      objective_(objective_of(settings, data.observed())),
       optimizer_(settings.optimizer),
       scale_(settings.objective.reduction == "pixel_mean"
                  ? 1.0 / static_cast<double>(data.observed())
@@ -92,9 +126,13 @@ BatchRequest Trainer::request() const {
 }
 
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
-  return evaluate(
-      {.model = *model_, .data = split, .split = id, .request = request(), .scale = scale_},
-      pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
+  return evaluate({.model = *model_,
+                   .data = split,
+                   .split = id,
+                   .request = request(),
+                   .objective = *objective_,
+                   .scale = scale_},
+                  pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
 }
 
 void Trainer::run_steps(int64_t count) {
