@@ -125,6 +125,12 @@ void check_together(const ParsedConfig& config) {
                                    stated(config, "train.leaves"),
                                    stated(config, "train.batch_size")));
   }
+  if (s.train.precision == "bf16" && s.train.reproducible == "exact") {
+    throw SettingError(
+        fmt::format("{} excludes {}, because no bits are promised for its products: "
+                    "use train.precision=fp32 or train.reproducible=fast",
+                    stated(config, "train.precision"), stated(config, "train.reproducible")));
+  }
   check_objective(config);
 }
 

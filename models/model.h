@@ -14,6 +14,7 @@
 #include "models/likelihood.h"
 #include "models/objective.h"
 #include "models/parameter_layout.h"
+#include "models/products.h"
 
 namespace elbow::models {
 
@@ -30,6 +31,7 @@ class Model {
   const ParameterLayout& layout() const { return layout_; }
   virtual int64_t observed() const = 0;
   virtual int64_t latent() const = 0;
+  virtual Precision precision() const = 0;  // of most products: parameters then come rounded too
 
   // Recorded for backward where grad mode is on: then `parameters` must have gradients and outlive
   // the backward pass.
@@ -48,9 +50,11 @@ struct VaeShape {
   PosteriorScale posterior = PosteriorScale::kLogVariance;
   Likelihood likelihood = Likelihood::kBernoulli;
   double sigma = 1;  // of a Gaussian likelihood: the fixed one, or where the learned one starts
+  Precision precision = Precision::kFloat32;
 };
 
-// Multilayer-perceptron VAE with a Gaussian posterior; Kingma & Welling 2014, appendix C.
+// Multilayer-perceptron VAE with a Gaussian posterior; Kingma & Welling 2014, appendix C. With
+// bfloat16 products the latent head, sampling, KL and likelihood stay in float32.
 std::unique_ptr<Model> make_vae(const VaeShape& shape);
 
 }  // namespace elbow::models

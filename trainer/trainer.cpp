@@ -62,7 +62,10 @@ std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observ
                            .activation = models::activation_named(settings.model.activation),
                            .posterior = models::posterior_scale_named(settings.model.posterior),
                            .likelihood = models::likelihood_named(settings.model.likelihood),
-                           .sigma = settings.model.sigma});
+                           .sigma = settings.model.sigma,
+                           .precision = settings.train.precision == "bf16"
+                                            ? models::Precision::kBfloat16
+                                            : models::Precision::kFloat32});
 }
 
 std::unique_ptr<models::Objective> objective_of(const Settings& settings, int64_t observed) {
