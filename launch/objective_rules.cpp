@@ -41,6 +41,11 @@ const std::vector<Dependence>& dependences() {
       {"objective.capacity_from", "objective.capacity", {"batch", "example"}},
       {"objective.capacity_steps", "objective.capacity", {"batch", "example"}},
       {"model.sigma", "model.likelihood", {"gaussian", "gaussian_learned"}},
+      {"optimizer.stages", "optimizer.schedule", {"stages"}},
+      {"optimizer.milestones", "optimizer.schedule", {"milestones"}},
+      {"optimizer.factor", "optimizer.schedule", {"milestones"}},
+      {"optimizer.lr_end", "optimizer.schedule", {"cosine"}},
+      {"optimizer.second_moment_start", "optimizer.kind", {"adam"}},
   };
   return all;
 }
@@ -61,12 +66,24 @@ void check_dependences(const ParsedConfig& config) {
                                  stated(config, a), stated(config, b), why));
 }
 
+void check_schedule(const ParsedConfig& config) {
+  const auto& optimizer = config.settings.optimizer;
+  for (const char* key : {"stages", "milestones"}) {
+    const auto full = fmt::format("optimizer.{}", key);
+    if (optimizer.schedule == key && printed(config, full) == "none") {
+      throw SettingError(
+          fmt::format("{} needs {}, a list of epochs", stated(config, "optimizer.schedule"), full));
+    }
+  }
+}
+
 }  // namespace
 
 void check_objective(const ParsedConfig& config) {
   const auto& objective = config.settings.objective;
   const auto& model = config.settings.model;
   check_dependences(config);
+  check_schedule(config);
   if (objective.anneal == "none" && objective.anneal_steps > 0) {
     throw SettingError(fmt::format("{} has no effect with {}: add objective.anneal=linear",
                                    stated(config, "objective.anneal_steps"),

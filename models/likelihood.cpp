@@ -153,4 +153,10 @@ at::Tensor gaussian_nats(const at::Tensor& output, const at::Tensor& x, const at
                                      LogSigma{log_sigma, log_sigma_gradient}, output.size(2));
 }
 
+at::Tensor output_for_mean(Likelihood likelihood, const at::Tensor& means) {
+  const bool logits =
+      likelihood == Likelihood::kBernoulli || likelihood == Likelihood::kContinuousBernoulli;
+  return logits ? at::logit(means.clamp(0.001, 0.999)) : means;
+}
+
 }  // namespace elbow::models

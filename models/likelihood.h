@@ -46,4 +46,8 @@ at::Tensor half_squared_error(const at::Tensor& output, const at::Tensor& x);
 at::Tensor gaussian_nats_of(const at::Tensor& half_squares, const at::Tensor& log_sigma,
                             int64_t observed);
 
+// The decoder's output for these means: themselves for a Gaussian, else their logit, cut to [0.001,
+// 0.999] (Burda et al. 2016's first bias).
+at::Tensor output_for_mean(Likelihood likelihood, const at::Tensor& means);
+
 }  // namespace elbow::models

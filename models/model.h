@@ -33,6 +33,11 @@ class Model {
   virtual int64_t latent() const = 0;
   virtual Precision precision() const = 0;  // of most products: parameters then come rounded too
 
+  // The parameter that the decoder's output starts from, [rows, n], and the values for it that give
+  // the likelihood's parameter at these pixel means, [observed], whatever the latents: [n].
+  virtual int output_bias() const = 0;
+  virtual at::Tensor output_bias_for(const at::Tensor& pixel_means) const = 0;
+
   // Recorded for backward where grad mode is on: then `parameters` must have gradients and outlive
   // the backward pass.
   virtual ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const = 0;

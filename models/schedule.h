@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <numbers>
+#include <vector>
 
 namespace elbow::models {
 
@@ -63,6 +64,48 @@ struct Capacity {
 inline double capacity_nats(const Capacity& how, int64_t step) {
   if (how.steps <= 0) return how.to;
   return how.from + (how.to - how.from) * std::min(static_cast<double>(step) / how.steps, 1.0);
+}
+
+enum class RateShape { kConstant, kStages, kMilestones, kCosine };
+
+struct RateStage {
+  int64_t epochs;
+  double rate;
+};
+
+// How the learning rate changes over a run. Whatever the shape, it grows linearly over the first
+// `warmup_steps` optimizer steps.
+struct RateSchedule {
+  RateShape shape = RateShape::kConstant;
+  std::vector<RateStage> stages{};    // stages: rates for so many epochs each; the last one stays
+  std::vector<int64_t> milestones{};  // milestones: after each of these epochs the rate is
+  double factor = 0.1;                // multiplied by this
+  double end = 0;          // cosine: what the rate falls to (Loshchilov & Hutter 2017, "SGDR",
+  double total_steps = 0;  // equation 5, without restarts), at this step
+  double warmup_steps = 0;
+};
+
+// epoch: of this step, from 0.
+inline double learning_rate(double rate, const RateSchedule& how, int64_t epoch, int64_t step) {
+  if (how.shape == RateShape::kStages) {
+    int64_t end = 0;
+    for (const auto& stage : how.stages) {
+      rate = stage.rate;
+      end += stage.epochs;
+      if (epoch < end) break;
+    }
+  }
+  if (how.shape == RateShape::kMilestones) {
+    for (const int64_t milestone : how.milestones) rate *= epoch >= milestone ? how.factor : 1.0;
+  }
+  const auto done = static_cast<double>(step);
+  if (done < how.warmup_steps) return rate * (done + 1) / how.warmup_steps;
+  if (how.shape == RateShape::kCosine) {
+    const double way =
+        (done - how.warmup_steps) / std::max(how.total_steps - how.warmup_steps, 1.0);
+    rate = how.end + 0.5 * (rate - how.end) * (1 + std::cos(std::numbers::pi * std::min(way, 1.0)));
+  }
+  return rate;
 }
 
 }  // namespace elbow::models

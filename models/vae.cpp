@@ -41,6 +41,11 @@ class Vae : public Model {
   int64_t latent() const override { return shape_.latent; }
   Precision precision() const override { return shape_.precision; }
 
+  int output_bias() const override { return decoder_.back().bias(); }
+  at::Tensor output_bias_for(const at::Tensor& pixel_means) const override {
+    return output_for_mean(shape_.likelihood, pixel_means);
+  }
+
   ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const override {
     // The data needs no gradient, but something must, for autograd to record the first layer.
     auto h = batch.x.detach().requires_grad_(at::GradMode::is_enabled());

@@ -25,8 +25,10 @@ struct Row {
   double sigma_weight = 0;  // on the summed scale
   double l2 = 0;            // on the optimised scale
   double lr = 1e-3;
-  int64_t epoch = 0;  // epochs begun before this one: keys the order
-  int64_t step = 0;   // optimizer steps made: keys the noise and the schedules
+  models::RateSchedule rate{};  // what becomes of lr
+  double clip_norm = 0;         // largest norm of the gradient, without L2's; 0: any
+  int64_t epoch = 0;            // epochs begun before this one: keys the order
+  int64_t step = 0;             // optimizer steps made: keys the noise and the schedules
 };
 
 // The weights of the row's loss at its present step. scale: 1, or 1 / observed.

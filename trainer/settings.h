@@ -37,7 +37,9 @@ struct ModelSettings {
   std::string posterior = "log_variance";  // log_variance | softplus | softplus_squared
   std::string likelihood = "bernoulli";    // bernoulli | continuous_bernoulli | gaussian |
                                            // gaussian_learned | gaussian_optimal
-  double sigma = 1;                        // gaussian: its sigma; gaussian_learned: the first one
+  std::string output_bias = "zero";  // zero | data_mean: the decoder's last bias gives the mean of
+                                     // the train split
+  double sigma = 1;                  // gaussian: its sigma; gaussian_learned: the first one
 };
 
 struct ObjectiveSettings {
@@ -62,18 +64,33 @@ struct ObjectiveSettings {
   double l2 = 0;  // l2 * sum of squares of the weight matrices, on the optimised scale
 };
 
+struct RateStage {
+  int64_t epochs;
+  double rate;
+};
+
 struct OptimizerSettings {
   std::string kind =
       "adam";  // adam (PyTorch's meaning) | rmsprop (Keras 2's: epsilon outside the root)
   double lr = 1e-3;
-  double beta1 = 0.9;             // adam
-  double beta2 = 0.999;           // adam
-  double rho = 0.9;               // rmsprop
-  std::optional<double> epsilon;  // default 1e-8 for adam, 1e-7 for rmsprop
+  double beta1 = 0.9;                 // adam
+  double beta2 = 0.999;               // adam
+  double rho = 0.9;                   // rmsprop
+  std::optional<double> epsilon;      // default 1e-8 for adam, 1e-7 for rmsprop
+  double second_moment_start = 0;     // adam
+  double clip_norm = 0;               // largest norm of the gradient; 0: any
+  std::string schedule = "constant";  // constant | stages | milestones | cosine
+  std::vector<RateStage> stages;      // stages: (epochs, rate) one after another
+  std::vector<int64_t> milestones;    // milestones: epochs after which ...
+  double factor = 0.1;                // ... the rate is multiplied by this
+  double lr_end = 0;                  // cosine: the rate at the end of the run
+  int64_t warmup_steps = 0;           // optimizer steps over which the rate grows
 };
 
 struct TrainSettings {
   int64_t epochs = 10;
+  int64_t steps = 0;         // 0: epochs decides; else the run ends after so many optimizer steps
+  int64_t patience = 0;      // epochs without a better elbo_nats after which to stop; 0: never
   int64_t batch_size = 128;  // global: over all ranks
   bool shuffle = true;
   int64_t seed = 1;

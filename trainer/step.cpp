@@ -9,6 +9,8 @@
 
 #include "models/noise.h"
 #include "models/permutation.h"
+#include "models/schedule.h"
+#include "trainer/gradient_norm.h"
 
 namespace elbow::trainer {
 
@@ -74,7 +76,12 @@ at::Tensor Step::run(bool stop_vote) {
           row.l2 * sum_of_squared_weights(parts_.model.layout(), pack_.parameters.select(0, k));
     if (!std::isfinite(sums[kLoss]) || !all_finite(sum.gradient, team_)) report_nonfinite(k, batch);
     sums[kLoss] *= sums[kExamples];
-    parts_.optimizer.update(parts_.model.layout(), {.lr = row.lr, .l2 = row.l2, .step = row.step},
+    const double scale = clipping_scale(sum.gradient.select(0, 0), row.clip_norm, team_);
+    parts_.optimizer.update(parts_.model.layout(),
+                            {.lr = models::learning_rate(row.lr, row.rate, row.epoch, row.step),
+                             .l2 = row.l2,
+                             .step = row.step,
+                             .gradient_scale = scale},
                             sum.gradient.select(0, 0), pack_.parameters.select(0, k),
                             pack_.state.select(0, k), team_);
   }

@@ -43,5 +43,32 @@ TEST(Schedule, CapacityGrowsLinearly) {
   EXPECT_EQ(capacity_nats({.to = 3}, 0), 3);
 }
 
+TEST(Schedule, ARateFollowsItsStagesAndKeepsTheLast) {
+  const RateSchedule how{.shape = RateShape::kStages, .stages = {{1, 1e-3}, {3, 7e-4}, {9, 5e-4}}};
+  const auto rate_in = [&](int64_t epoch) { return learning_rate(1, how, epoch, 10 * epoch); };
+  EXPECT_EQ(rate_in(0), 1e-3);
+  EXPECT_EQ(rate_in(1), 7e-4);
+  EXPECT_EQ(rate_in(3), 7e-4);
+  EXPECT_EQ(rate_in(4), 5e-4);
+  EXPECT_EQ(rate_in(500), 5e-4);
+}
+
+TEST(Schedule, ARateFallsAtItsMilestones) {
+  const RateSchedule how{.shape = RateShape::kMilestones, .milestones = {2, 5}, .factor = 0.1};
+  EXPECT_EQ(learning_rate(1, how, 1, 0), 1);
+  EXPECT_NEAR(learning_rate(1, how, 2, 0), 0.1, 1e-15);
+  EXPECT_NEAR(learning_rate(1, how, 7, 0), 0.01, 1e-15);
+}
+
+TEST(Schedule, ARateWarmsUpAndFallsAlongACosine) {
+  const RateSchedule how{
+      .shape = RateShape::kCosine, .end = 0.2, .total_steps = 110, .warmup_steps = 10};
+  EXPECT_NEAR(learning_rate(1, how, 0, 0), 0.1, 1e-15);
+  EXPECT_NEAR(learning_rate(1, how, 0, 9), 1, 1e-15);
+  EXPECT_NEAR(learning_rate(1, how, 0, 60), 0.6, 1e-12) << "half way";
+  EXPECT_NEAR(learning_rate(1, how, 0, 110), 0.2, 1e-12);
+  EXPECT_NEAR(learning_rate(1, how, 0, 400), 0.2, 1e-12);
+}
+
 }  // namespace
 }  // namespace elbow::models
