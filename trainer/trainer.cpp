@@ -130,14 +130,14 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
   auto recent = start;
   int64_t recent_examples = 0;
   EpochResult result;
-  while (pack_.batch < steps && !finished()) {
+  while (pack_.batch < steps && !out_of_steps()) {
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
     sums.add_(step_sums);
     ++steps_done_;
     const double* of_step = step_sums.const_data_ptr<double>();
     recent_examples += static_cast<int64_t>(of_step[kExamples]);
     if (observer != nullptr &&
-        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || finished())) {
+        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || out_of_steps())) {
       const double* so_far = sums.const_data_ptr<double>();
       const double elapsed = seconds_since(recent);
       observer->on_step({.epoch = pack_.rows[0].epoch + 1,
@@ -151,7 +151,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
       recent = Clock::now();
       recent_examples = 0;
     }
-    if (of_step[kStopVotes] > 0 && pack_.batch < steps && !finished()) {
+    if (of_step[kStopVotes] > 0 && pack_.batch < steps && !out_of_steps()) {
       seconds_done_ += seconds_since(start);
       result.interrupted = true;
       return result;

@@ -73,6 +73,7 @@ class Trainer {
  private:
   BatchRequest request() const;
   at::Tensor initial_weights();
+  bool out_of_steps() const { return settings_.train.steps > 0 && finished(); }
 
   Settings settings_;
   const Dataset& data_;

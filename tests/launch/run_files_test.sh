@@ -41,7 +41,7 @@ lines = [json.loads(line, parse_constant=refuse) for line in open("run/metrics.j
 assert [(line["split"], line["epoch"], line["step"]) for line in lines] == \
     [(split, epoch, 8 * epoch) for epoch in (1, 2, 3) for split in ("train", "test")], "two lines an epoch"
 measured = ["split", "epoch", "step", "examples", "loss", "recon_nats", "kl_nats", "elbo_nats",
-            "mu_mean", "mu_std", "sigma_mean", "sigma_std"]
+            "mu_mean", "mu_std", "sigma_mean", "sigma_std", "clamp_rate"]
 took = ["seconds", "examples_per_s"]
 for line in lines:
     extremes = ["sigma_min", "sigma_max"] if line["split"] == "test" else []
@@ -54,7 +54,7 @@ for line in lines:
 
 result = json.load(open("run/result.json"))
 assert list(result) == ["status", "exit_code", "error", "epochs_done", "steps_done", "seconds", "examples_per_s",
-                        "final", "best", "weights"], list(result)
+                        "final", "recon_floor_nats", "best", "weights"], list(result)
 assert (result["status"], result["exit_code"], result["error"]) == ("complete", 0, None)
 assert (result["epochs_done"], result["steps_done"]) == (3, 24)
 assert result["final"] == {"train": lines[-2], "test": lines[-1]}
