@@ -20,6 +20,12 @@ struct Batch {
   at::Tensor noise;  // [rows, batch, latent], standard normal
 };
 
+// q(z | x) of each example.
+struct Posterior {
+  at::Tensor mean;   // [rows, batch, latent]
+  at::Tensor scale;  // the same, standard deviations
+};
+
 class Model {
  public:
   virtual ~Model() = default;
@@ -30,6 +36,15 @@ class Model {
   // Recorded for backward where grad mode is on: then `parameters` must have gradients and outlive
   // the backward pass.
   virtual ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const = 0;
+
+  // The two halves of terms(), for what is measured and drawn after training; never recorded.
+  // x: [rows, batch, observed], z: [rows, batch, latent].
+  virtual Posterior encode(const BoundParameters& parameters, const at::Tensor& x) const = 0;
+  // E[x | z]: [rows, batch, observed].
+  virtual at::Tensor decode(const BoundParameters& parameters, const at::Tensor& z) const = 0;
+  // -log p(x | z) in nats: [rows, batch].
+  virtual at::Tensor reconstruction_nats(const BoundParameters& parameters, const at::Tensor& z,
+                                         const at::Tensor& x) const = 0;
 
  protected:
   ParameterLayout layout_;

@@ -23,4 +23,8 @@ struct NoiseKey {
 // contiguous. Thread-safe.
 void fill_normal(const NoiseKey& key, std::span<const int64_t> examples, at::Tensor out);
 
+// The same for many draws of one example: out[i, e] is element e of its draw key.draw + i.
+//   out: [draws, latent], float32 on the CPU, contiguous. Thread-safe.
+void fill_normal_draws(const NoiseKey& key, int64_t example, at::Tensor out);
+
 }  // namespace elbow::models

@@ -1,3 +1,4 @@
+#include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
@@ -31,20 +32,49 @@ class Vae : public Model {
   int64_t latent() const override { return shape_.latent; }
 
   ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const override {
+    auto latent = sample_gaussian(head(parameters, batch.x), batch.noise);
+    const auto a = logits(parameters, latent.z);
+    return {bernoulli_nats(a, batch.x), latent.kl, latent.mean, latent.scale};
+  }
+
+  Posterior encode(const BoundParameters& parameters, const at::Tensor& x) const override {
+    const at::NoGradGuard no_gradient;
+    const auto h = head(parameters, x);
+    const auto none = at::zeros({x.size(0), x.size(1), shape_.latent}, x.options());
+    const auto latent = sample_gaussian(h, none);
+    return {latent.mean, latent.scale};
+  }
+
+  at::Tensor decode(const BoundParameters& parameters, const at::Tensor& z) const override {
+    const at::NoGradGuard no_gradient;
+    return logits(parameters, z).sigmoid();
+  }
+
+  at::Tensor reconstruction_nats(const BoundParameters& parameters, const at::Tensor& z,
+                                 const at::Tensor& x) const override {
+    const at::NoGradGuard no_gradient;
+    return bernoulli_nats(logits(parameters, z), x);
+  }
+
+ private:
+  // Means, then log-variances: [rows, batch, 2 latent].
+  at::Tensor head(const BoundParameters& parameters, const at::Tensor& x) const {
     // The data needs no gradient, but something must, for autograd to record the first layer.
-    auto h = batch.x.detach().requires_grad_(at::GradMode::is_enabled());
+    auto h = x.detach().requires_grad_(at::GradMode::is_enabled());
     bool input_gradient = false;
     for (const auto& layer : encoder_) {
       h = layer.forward(parameters, h, input_gradient);
       input_gradient = true;
     }
-    auto latent = sample_gaussian(h, batch.noise);
-    h = latent.z;
-    for (const auto& layer : decoder_) h = layer.forward(parameters, h, /*input_gradient=*/true);
-    return {bernoulli_nats(h, batch.x), latent.kl, latent.mean, latent.scale};
+    return h;
   }
 
- private:
+  at::Tensor logits(const BoundParameters& parameters, const at::Tensor& z) const {
+    auto h = z;
+    for (const auto& layer : decoder_) h = layer.forward(parameters, h, /*input_gradient=*/true);
+    return h;
+  }
+
   int64_t add_hidden(std::vector<Linear>& layers, const char* side, int64_t in, int64_t out) {
     const auto name = fmt::format("{}.layers.{}", side, layers.size());
     layers.emplace_back(layout_, in, std::vector<std::pair<std::string, int64_t>>{{name, out}},

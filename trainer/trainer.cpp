@@ -8,6 +8,7 @@
 #include "models/initialisation.h"
 #include "models/linear.h"
 #include "trainer/error.h"
+#include "trainer/mean_picture.h"
 #include "trainer/metric_sums.h"
 
 namespace elbow::trainer {
@@ -52,6 +53,15 @@ int64_t leaves_of(const TrainSettings& settings) {
   return settings.leaves > 0 ? settings.leaves : automatic_leaves(settings.batch_size);
 }
 
+BatchRequest request_of(const DataSettings& settings) {
+  return {.binarise = binarise_named(settings.binarise),
+          .threshold = static_cast<int>(settings.threshold)};
+}
+
+double scale_of(const ObjectiveSettings& settings, int64_t observed) {
+  return settings.reduction == "pixel_mean" ? 1.0 / static_cast<double>(observed) : 1.0;
+}
+
 Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
                  comm::Communicator& ranks, ThreadTeam& team, at::Device device)
     : settings_(settings),
@@ -61,9 +71,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       model_(model_of(settings, data.observed())),
       objective_(models::make_elbo()),
       optimizer_(settings.optimizer),
-      scale_(settings.objective.reduction == "pixel_mean"
-                 ? 1.0 / static_cast<double>(data.observed())
-                 : 1.0) {
+      scale_(scale_of(settings.objective, data.observed())) {
   pack_.rows = std::move(rows);
   const auto count = static_cast<int64_t>(pack_.rows.size());
   const auto initial = at::zeros({count, model_->layout().size()});
@@ -78,7 +86,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
                                            .data = data_.train,
-                                           .request = request(),
+                                           .request = request_of(settings_.data),
                                            .batch_size = settings.train.batch_size,
                                            .shuffle = settings.train.shuffle,
                                            .scale = scale_,
@@ -86,15 +94,16 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
                                  pack_, ranks_, team_);
 }
 
-BatchRequest Trainer::request() const {
-  return {.binarise = binarise_named(settings_.data.binarise),
-          .threshold = static_cast<int>(settings_.data.threshold)};
-}
-
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
-  return evaluate(
-      {.model = *model_, .data = split, .split = id, .request = request(), .scale = scale_},
-      pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
+  if (!mean_picture_.defined())
+    mean_picture_ = mean_picture(data_.train, request_of(settings_.data), ranks_, team_);
+  return evaluate({.model = *model_,
+                   .data = split,
+                   .split = id,
+                   .request = request_of(settings_.data),
+                   .scale = scale_,
+                   .mean_picture = mean_picture_},
+                  pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
 }
 
 void Trainer::run_steps(int64_t count) {

@@ -31,6 +31,10 @@ std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observ
 // Leaves of exact mode for these settings; 0 in fast mode.
 int64_t leaves_of(const TrainSettings& settings);
 
+// How bytes become numbers in training, and the scale of the loss: 1, or 1 / observed.
+BatchRequest request_of(const DataSettings& settings);
+double scale_of(const ObjectiveSettings& settings, int64_t observed);
+
 struct EpochResult {
   bool interrupted =
       false;  // the ranks agreed to stop before the epoch's end; the metrics are then empty
@@ -62,8 +66,6 @@ class Trainer {
   int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
 
  private:
-  BatchRequest request() const;
-
   Settings settings_;
   const Dataset& data_;
   comm::Communicator& ranks_;
@@ -73,6 +75,7 @@ class Trainer {
   Optimizer optimizer_;
   double scale_;
   Pack pack_;
+  at::Tensor mean_picture_;  // made before the first evaluation
   std::unique_ptr<Step> step_;
   int64_t steps_done_ = 0;
   double seconds_done_ = 0;
