@@ -230,8 +230,8 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names = {"train",  "evaluate", "sample", "encode",
-                                                 "export", "config",   "bench"};
+  static const std::vector<std::string> names = {"train",  "config", "bench", "evaluate",
+                                                 "encode", "sample", "export"};
   return names;
 }
 

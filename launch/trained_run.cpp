@@ -23,7 +23,9 @@ using trainer::SettingError;
 
 // Whatever else a word could set belongs to the run, and has been decided.
 const std::vector<std::string>& settable() {
-  static const std::vector<std::string> keys = {"train.threads", "train.device", "data.dir"};
+  static const std::vector<std::string> keys = {
+      "train.threads",    "train.device",      "data.dir",        "data.train_images",
+      "data.test_images", "data.train_labels", "data.test_labels"};
   return keys;
 }
 

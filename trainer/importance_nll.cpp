@@ -94,10 +94,12 @@ void summarise(ImportanceNll& result) {
   const auto n = static_cast<double>(result.examples);
   result.effective_samples_min = static_cast<double>(result.samples);
   for (int64_t i = 0; i < result.examples; ++i) {
-    result.nll_nats -= value[2 * i] / n;
-    result.effective_samples += value[2 * i + 1] / n;
+    result.nll_nats -= value[2 * i];
+    result.effective_samples += value[2 * i + 1];
     result.effective_samples_min = std::min(result.effective_samples_min, value[2 * i + 1]);
   }
+  result.nll_nats /= n;
+  result.effective_samples /= n;
   double squares = 0;
   for (int64_t i = 0; i < result.examples; ++i) {
     const double difference = value[2 * i] + result.nll_nats;
