@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid,
                "softplus": torch.nn.Softplus, "identity": torch.nn.Identity}
+SCALES = {"log_variance": lambda a: torch.exp(0.5 * a), "softplus": torch.nn.functional.softplus}
 
 
 class Vae(torch.nn.Module):
@@ -39,7 +40,8 @@ class Vae(torch.nn.Module):
 
     def encode(self, images):  # [examples, ...] in [0, 1] -> mean and scale, [examples, latent]
         hidden = self.encoder(images.flatten(1))
-        return self.mean(hidden), torch.exp(0.5 * self.scale(hidden))
+        scale = self.scale(hidden)
+        return self.mean(hidden), SCALES[self.about["posterior"]["scale_is"]](scale)
 
     def decode(self, z):  # [examples, latent] -> E[x | z], [examples, ...]
         return self.decoder(z).unflatten(1, self.about["input"]["shape"])

@@ -9,7 +9,8 @@
 #include "launch/trained_run.h"
 #include "launch/world.h"
 #include "models/noise.h"
-#include "trainer/mean_picture.h"
+#include "trainer/assembly.h"
+#include "trainer/error.h"
 #include "trainer/npy_file.h"
 
 namespace elbow::launch {
@@ -37,6 +38,14 @@ trainer::LatentInformation information_of(const TrainedRun& run,
       *run.team);
 }
 
+void check_likelihood(const trainer::Settings& settings) {
+  if (settings.model.likelihood != "gaussian_optimal") return;
+  throw trainer::SettingError(
+      "--importance-samples needs p(x | z) of one example, but with model.likelihood = "
+      "gaussian_optimal its sigma is the whole batch's: evaluate without --importance-samples, or "
+      "train with model.likelihood=gaussian_learned");
+}
+
 }  // namespace
 
 ExitCode run_evaluate(const EvaluateCommand& command, World& world) {
@@ -44,9 +53,13 @@ ExitCode run_evaluate(const EvaluateCommand& command, World& world) {
   auto& ranks = run->ranks(world);
   const bool first = ranks.rank() == 0;
   const trainer::Split* split = nullptr;
-  world.together([&] { split = &run->split(command.split); });
+  world.together([&] {
+    split = &run->split(command.split);
+    if (command.importance_samples > 0) check_likelihood(run->settings());
+  });
   auto parts = run->parts(*split);
-  parts.mean_picture = trainer::mean_picture(run->data.train, parts.request, ranks, *run->team);
+  parts.mean_picture =
+      trainer::mean_picture_of(run->settings(), run->data.train, ranks, *run->team);
 
   EvaluationResult result{.run = run->directory.path().string(), .weights = run->weights.string()};
   result.metrics = trainer::evaluate(parts, run->row, run->parameters, ranks, *run->team);

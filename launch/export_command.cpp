@@ -34,24 +34,28 @@ Json hidden_layers(const char* side, size_t count, const std::string& activation
 Json description_of(const TrainedRun& run) {
   const auto& s = run.settings();
   auto decoder = hidden_layers("decoder", s.model.decoder.size(), s.model.activation);
-  decoder.push_back(layer("decoder.output", "sigmoid"));
-  return {
-      {"format", "elbow-model 1"},
-      {"elbow", trainer::build_info().elbow},
-      {"kind", s.model.kind},
-      {"weights", "model.safetensors"},
-      {"step", run.row.step},
-      {"input",
-       {{"shape", run.data.shape()},
-        {"range", {0, 1}},
-        {"binarise", s.data.binarise},
-        {"threshold", s.data.threshold}}},
-      {"latent", s.model.latent},
-      {"encoder", hidden_layers("encoder", s.model.encoder.size(), s.model.activation)},
-      {"posterior",
-       {{"mean", "encoder.mean"}, {"scale", "encoder.log_variance"}, {"scale_is", "log_variance"}}},
-      {"decoder", decoder},
-      {"likelihood", "bernoulli"}};
+  // The likelihood's mean is a sigmoid of the last layer only for a Bernoulli.
+  decoder.push_back(
+      layer("decoder.output", s.model.likelihood == "bernoulli" ? "sigmoid" : "identity"));
+  const bool softplus = s.model.posterior != "log_variance";
+  return {{"format", "elbow-model 1"},
+          {"elbow", trainer::build_info().elbow},
+          {"kind", s.model.kind},
+          {"weights", "model.safetensors"},
+          {"step", run.row.step},
+          {"input",
+           {{"shape", run.data.shape()},
+            {"range", {0, 1}},
+            {"binarise", s.data.binarise},
+            {"threshold", s.data.threshold}}},
+          {"latent", s.model.latent},
+          {"encoder", hidden_layers("encoder", s.model.encoder.size(), s.model.activation)},
+          {"posterior",
+           {{"mean", "encoder.mean"},
+            {"scale", softplus ? "encoder.scale" : "encoder.log_variance"},
+            {"scale_is", softplus ? "softplus" : "log_variance"}}},
+          {"decoder", decoder},
+          {"likelihood", s.model.likelihood}};
 }
 
 }  // namespace

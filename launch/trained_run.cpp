@@ -12,8 +12,8 @@
 
 #include "launch/effective_config.h"
 #include "launch/training.h"
+#include "trainer/assembly.h"
 #include "trainer/error.h"
-#include "trainer/trainer.h"
 #include "trainer/weights_file.h"
 
 namespace elbow::launch {
@@ -155,6 +155,7 @@ trainer::EvaluationParts TrainedRun::parts(const trainer::Split& split) const {
           .data = split,
           .split = id,
           .request = trainer::request_of(settings().data),
+          .objective = *objective,
           .scale = trainer::scale_of(settings().objective, model->observed())};
 }
 
@@ -177,6 +178,7 @@ std::unique_ptr<TrainedRun> open_run(World& world, const RunChoice& choice) {
   run->weights = directory.checkpoint(step) / "model.safetensors";
   world.together([&] {
     run->model = trainer::model_of(settings, run->data.observed());
+    run->objective = trainer::objective_of(settings, run->data.observed());
     run->parameters = read_weights(run->weights, *run->model).to(run->devices.own);
   });
   run->row = trainer::row_of(settings, run->data.observed());

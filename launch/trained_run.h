@@ -28,6 +28,7 @@ struct TrainedRun {
   c10::OptionalDeviceGuard guard{};  // this thread computes on devices.own
   std::unique_ptr<trainer::ThreadTeam> team{};
   std::unique_ptr<models::Model> model{};
+  std::unique_ptr<models::Objective> objective{};
   std::filesystem::path weights{};  // the file
   trainer::Row row{};               // where training stood at the checkpoint
   at::Tensor parameters{};          // [1, P], on devices.own

@@ -11,7 +11,7 @@ namespace elbow::trainer {
 Codes encode_split(const EvaluationParts& parts, const Row& row, const at::Tensor& parameters,
                    comm::Communicator& ranks, ThreadTeam& team) {
   ranks.at(row.step, "encoding");
-  const models::BoundParameters bound(parts.model.layout(), parameters);
+  const auto bound = bound_for_measuring(parts.model, parameters);
   const int64_t examples = parts.data.examples();
   const auto own = own_examples(examples, ranks);
   auto codes = at::empty({own.size(), 2, parts.model.latent()});

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "models/noise.h"
-#include "models/schedule.h"
 #include "trainer/mean_picture.h"
 #include "trainer/metric_sums.h"
 #include "trainer/optimizer.h"
@@ -21,13 +20,13 @@
 namespace elbow::trainer {
 namespace {
 
-// Where a leaf's numbers lie: the sums of metric_sums.h, those of posterior_statistics.h, and those
-// of pixels where there is a baseline to compare with.
+// Where a leaf's numbers lie: the sums of metric_sums.h, the objective's own, those of
+// posterior_statistics.h, and those of pixels where there is a baseline to compare with.
 struct Columns {
   int64_t posterior, pixels, end;
 
   explicit Columns(const EvaluationParts& parts)
-      : posterior(kMetricSums),
+      : posterior(kMetricSums + parts.objective.split_sums()),
         pixels(posterior + posterior_sums(parts.model.latent())),
         end(pixels + (parts.mean_picture.defined() ? parts.model.observed() : 0)) {}
 };
@@ -46,10 +45,18 @@ void measure_leaf(const EvaluationParts& parts, const Row& row,
                   const models::BoundParameters& parameters, Range range, double* sums,
                   OwnValues& own, int64_t own_begin) {
   at::NoGradGuard no_gradient;
-  const auto batch = batch_of(parts.model, parts.data, parts.split, parts.request, row.seed, range);
+  const auto& objective = parts.objective;
+  const auto batch = batch_of(parts.model, parts.data, parts.split, parts.request, row.seed, range,
+                              objective.samples());
   const auto device = parameters.value(0).device();
-  const auto terms = parts.model.terms(parameters, {batch.x.to(device), batch.noise.to(device)});
+  const auto terms = parts.model.terms(
+      parameters, {batch.x.to(device), batch.noise.to(device), objective.log_ratio()});
   sum_terms(terms, at::from_blob(sums, {1, kMetricSums}, at::kDouble));
+  if (objective.split_sums() > 0) {
+    const auto own_sums = objective.leaf_split_sums(
+        terms, context_of(loss_weights(row, parts.scale), parts.data.examples(), device));
+    at::from_blob(sums + kMetricSums, {1, objective.split_sums()}, at::kDouble).copy_(own_sums);
+  }
   const Columns columns(parts);
   const auto mean = on_host(terms.posterior_mean), scale = on_host(terms.posterior_scale);
   const float* means = mean.const_data_ptr<float>();
@@ -103,6 +110,7 @@ SplitMetrics metrics_of(const double* sums) {
   metrics.mu_std = deviation(sums[kMeanSum], sums[kMeanSquareSum], latents);
   metrics.sigma_mean = sums[kScaleSum] / latents;
   metrics.sigma_std = deviation(sums[kScaleSum], sums[kScaleSquareSum], latents);
+  metrics.clamp_rate = sums[kBentScales] / latents;
   return metrics;
 }
 
@@ -113,23 +121,30 @@ BatchRequest measured_request(const Split& data, BatchRequest training) {
 }
 
 models::Batch batch_of(const models::Model& model, const Split& data, SplitId split,
-                       const BatchRequest& request, uint64_t seed, Range range) {
+                       const BatchRequest& request, uint64_t seed, Range range, int64_t samples) {
   std::vector<int64_t> indices(range.size()), examples(range.size());
   std::iota(indices.begin(), indices.end(), range.begin);
   std::iota(examples.begin(), examples.end(), data.first_index + range.begin);
   const auto x = at::empty({1, range.size(), model.observed()});
-  const auto noise = at::empty({1, range.size(), model.latent()});
+  const auto noise = at::empty({1, range.size() * samples, model.latent()});
   gather(data, indices, measured_request(data, request), x.select(0, 0));
   models::fill_normal({seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(split)},
-                      examples, noise);
+                      examples, noise, samples);
   return {x, noise};
+}
+
+models::BoundParameters bound_for_measuring(const models::Model& model,
+                                            const at::Tensor& parameters) {
+  const bool low = model.precision() == models::Precision::kBfloat16;
+  return {model.layout(), parameters, /*gradients=*/{},
+          low ? parameters.to(at::kBFloat16) : at::Tensor()};
 }
 
 SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Tensor& parameters,
                       comm::Communicator& ranks, ThreadTeam& team) {
   const auto start = std::chrono::steady_clock::now();
   ranks.at(row.step, "evaluation");
-  const models::BoundParameters bound(parts.model.layout(), parameters);
+  const auto bound = bound_for_measuring(parts.model, parameters);
   const Columns columns(parts);
   const int64_t examples = parts.data.examples();
   const auto range = own_examples(examples, ranks);
@@ -145,8 +160,10 @@ SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Te
   const auto norms = gather_examples(examples, own.norms, ranks);
 
   double* total = sums.mutable_data_ptr<double>();
-  const double kl_weight = row.beta * models::linear_annealing(row.step, row.anneal_steps);
-  total[kLoss] = parts.scale * (total[kReconstructionNats] + kl_weight * total[kKlNats]);
+  const models::SplitSums split{total[kExamples], total[kReconstructionNats], total[kKlNats],
+                                total + kMetricSums};
+  total[kLoss] = parts.objective.split_loss(split, loss_weights(row, parts.scale));
+  total[kReconstructionNats] = parts.objective.split_reconstruction(split);
   auto metrics = metrics_of(total);
   if (row.l2 != 0)
     metrics.loss += row.l2 * sum_of_squared_weights(parts.model.layout(), parameters.select(0, 0));

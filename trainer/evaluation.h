@@ -34,7 +34,8 @@ struct EvaluationParts {
   SplitId split;
   BatchRequest request;  // as in training, but where training binarises anew at each presentation,
                          // one fixed draw is measured
-  double scale;          // of the loss: 1, or 1 / observed
+  const models::Objective& objective;
+  double scale;               // of the loss: 1, or 1 / observed
   at::Tensor mean_picture{};  // of the training split (mean_picture.h); undefined: no baseline
 };
 
@@ -42,9 +43,14 @@ struct EvaluationParts {
 BatchRequest measured_request(const Split& data, BatchRequest training);
 
 // Examples `range` of a split as an evaluation sees them, and the noise that it uses, on the host.
-// Threads may call it at once.
+// samples: draws of noise an example. Threads may call it at once.
 models::Batch batch_of(const models::Model& model, const Split& data, SplitId split,
-                       const BatchRequest& request, uint64_t seed, Range range);
+                       const BatchRequest& request, uint64_t seed, Range range,
+                       int64_t samples = 1);
+
+// For passes without gradients; rounded, where the model's products want that.
+models::BoundParameters bound_for_measuring(const models::Model& model,
+                                            const at::Tensor& parameters);
 
 // Every rank calls it. parameters: [1, P], the row's; it runs on their device, with batches and
 // noise made on the host. The noise is keyed by (row.seed, split, example), one draw an example.

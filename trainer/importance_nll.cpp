@@ -19,21 +19,21 @@ constexpr int64_t kChunk = 256;  // samples that go through the decoder together
 // One example's posterior and picture, ready for any number of samples.
 struct Example {
   int64_t index;      // global
-  at::Tensor x;       // [1, kChunk, observed], the same picture in every row, on the device
+  at::Tensor x;       // [1, 1, observed], on the device
   at::Tensor mean;    // [latent], on the host
   at::Tensor scale;   // the same
   double log_scales;  // sum of log sigma
 };
 
 Example prepare(const EvaluationParts& parts, const Row& row,
-                const models::BoundParameters& parameters, int64_t i, int64_t rows) {
+                const models::BoundParameters& parameters, int64_t i) {
   const auto device = parameters.value(0).device();
   const auto batch =
       batch_of(parts.model, parts.data, parts.split, parts.request, row.seed, {i, i + 1});
   const auto x = batch.x.to(device);
   const auto posterior = parts.model.encode(parameters, x);
   Example example{.index = parts.data.first_index + i,
-                  .x = x.expand({1, rows, -1}).contiguous(),
+                  .x = x,
                   .mean = posterior.mean.flatten().to(at::kCPU, at::kFloat),
                   .scale = posterior.scale.flatten().to(at::kCPU, at::kFloat)};
   const float* scale = example.scale.const_data_ptr<float>();
@@ -67,22 +67,20 @@ LogWeights weights_of(const EvaluationParts& parts, const Row& row,
                       const models::BoundParameters& parameters, int64_t i, int64_t samples) {
   const at::NoGradGuard no_gradient;
   const auto device = parameters.value(0).device();
-  const auto example = prepare(parts, row, parameters, i, std::min(samples, kChunk));
+  const auto example = prepare(parts, row, parameters, i);
   LogWeights weights;
   std::vector<double> log_ratio(kChunk);
   for (int64_t begin = 0; begin < samples; begin += kChunk) {
     const int64_t count = std::min(kChunk, samples - begin);
     const auto noise = at::empty({count, parts.model.latent()}), z = at::empty_like(noise);
-    models::fill_normal_draws(
-        {row.seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(parts.split),
-         static_cast<uint32_t>(begin + 1)},
-        example.index, noise);
+    models::fill_normal({row.seed, models::Purpose::kEvaluationNoise,
+                         static_cast<uint32_t>(parts.split), static_cast<uint32_t>(begin + 1)},
+                        {&example.index, 1}, noise, /*draws=*/count);
     place_samples(example, noise, z, log_ratio.data());
-    const auto nats = parts.model
-                          .reconstruction_nats(parameters, z.unsqueeze(0).to(device),
-                                               example.x.narrow(1, 0, count))
-                          .to(at::kCPU, at::kFloat)
-                          .contiguous();
+    const auto nats =
+        parts.model.reconstruction_nats(parameters, z.unsqueeze(0).to(device), example.x)
+            .to(at::kCPU, at::kFloat)
+            .contiguous();
     const float* costs = nats.const_data_ptr<float>();
     for (int64_t k = 0; k < count; ++k) weights.add(log_ratio[k] - costs[k]);
   }
@@ -135,7 +133,7 @@ ImportanceNll importance_nll(const EvaluationParts& parts, const Row& row,
                              const at::Tensor& parameters, int64_t examples, int64_t samples,
                              comm::Communicator& ranks, ThreadTeam& team) {
   ranks.at(row.step, "importance sampling");
-  const models::BoundParameters bound(parts.model.layout(), parameters);
+  const auto bound = bound_for_measuring(parts.model, parameters);
   const auto range = part_of(examples, ranks.size(), ranks.rank());
   auto own = at::empty({range.size(), 2}, at::kDouble);
   double* out = own.mutable_data_ptr<double>();

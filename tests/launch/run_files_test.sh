@@ -41,7 +41,7 @@ lines = [json.loads(line, parse_constant=refuse) for line in open("run/metrics.j
 assert [(line["split"], line["epoch"], line["step"]) for line in lines] == \
     [(split, epoch, 8 * epoch) for epoch in (1, 2, 3) for split in ("train", "test")], "two lines an epoch"
 measured = ["split", "epoch", "step", "examples", "loss", "recon_nats", "kl_nats", "elbo_nats",
-            "mu_mean", "mu_std", "sigma_mean", "sigma_std"]
+            "mu_mean", "mu_std", "sigma_mean", "sigma_std", "clamp_rate"]
 took = ["seconds", "examples_per_s"]
 evaluated = ["sigma_min", "sigma_max", "active_units", "active_units_kl", "aggregate_kl_nats", "mu_within_1sd",
              "mu_within_2sd", "mu_within_5sd", "mu_norm_quantiles", "mu_mean_by_unit", "mu_std_by_unit",

@@ -57,6 +57,9 @@ class LinearGaussian : public models::Model {
   }
   int64_t observed() const override { return kObserved; }
   int64_t latent() const override { return kLatent; }
+  models::Precision precision() const override { return models::Precision::kFloat32; }
+  int output_bias() const override { return 0; }
+  at::Tensor output_bias_for(const at::Tensor& means) const override { return means; }
   models::ExampleTerms terms(const models::BoundParameters&, const models::Batch&) const override {
     return {};
   }
@@ -96,8 +99,13 @@ class LinearGaussian : public models::Model {
 ImportanceNll estimate(const LinearGaussian& model, const Split& split, int64_t examples,
                        int64_t samples, comm::Communicator& ranks, int64_t threads) {
   ThreadTeam team(threads);
-  const EvaluationParts parts{
-      .model = model, .data = split, .split = SplitId::kTest, .request = {}, .scale = 1};
+  const auto objective = models::make_elbo();
+  const EvaluationParts parts{.model = model,
+                              .data = split,
+                              .split = SplitId::kTest,
+                              .request = {},
+                              .objective = *objective,
+                              .scale = 1};
   return importance_nll(parts, Row{.seed = 9}, at::zeros({1, 16}), examples, samples, ranks, team);
 }
 
