@@ -61,7 +61,7 @@ for line in lines:
 
 result = json.load(open("run/result.json"))
 assert list(result) == ["status", "exit_code", "error", "epochs_done", "steps_done", "seconds", "examples_per_s",
-                        "final", "best", "weights"], list(result)
+                        "final", "recon_floor_nats", "best", "weights"], list(result)
 assert (result["status"], result["exit_code"], result["error"]) == ("complete", 0, None)
 assert (result["epochs_done"], result["steps_done"]) == (3, 24)
 assert result["final"] == {"train": lines[-2], "test": lines[-1]}
