@@ -75,7 +75,7 @@ Examples:
   elbow sample runs/first --out prior.npy
   elbow sample runs/first --kind traversal --count 80 --out traversal.npy
 
-Writes E[x|z] in [0, 1] as float32 [..., height, width] (or [..., channels, height, width]); the same run and count always give
+Writes E[x|z] in [0, 1] as float32 [..., height, width] (or [..., height, width, channels]); the same run and count always give
 the same pictures.)";
 
 constexpr const char* kExportFooter = R"(Example:

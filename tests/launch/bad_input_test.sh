@@ -223,7 +223,7 @@ refused 2 "what to encode|--data" encode trained --out a.npy
 refused 2 "--data and --split exclude" encode trained --data good.npy --split test --out a.npy
 refused 2 "--out is missing|elbow encode --help" encode trained --split test
 refused 2 "--out = 'a.png'|.npy or .csv" encode trained --split test --out a.png
-refused 3 "good.npy does not fit the model|4 values|784" encode trained --data good.npy --out a.npy
+refused 3 "good.npy does not fit the model|4 values|28 x 28 x 1 = 784" encode trained --data good.npy --out a.npy
 refused 3 "none.npy|No such file" encode trained --data none.npy --out a.npy
 refused 2 "--kind = 'priro'|did you mean prior" sample trained --kind priro --out a.npy
 refused 2 "--count = '0'|from 1" sample trained --count 0 --out a.npy
