@@ -89,7 +89,8 @@ TEST(Products, TheLatentHeadStaysInFloat32) {
                                .decoder = {7},
                                .activation = Activation::kTanh,
                                .precision = Precision::kBfloat16});
-  const auto full = make_vae({11, {}, 3, {7}, Activation::kTanh});
+  const auto full =
+      make_vae({.observed = 11, .latent = 3, .decoder = {7}, .activation = Activation::kTanh});
   at::manual_seed(4);
   const auto values = at::randn({1, full->layout().size()});
   const Batch batch{at::rand({1, kBatch, 11}), at::randn({1, kBatch, 3})};
