@@ -36,13 +36,15 @@ class Vae : public Model {
   int output_bias() const override { return decoder_.back()->bias(); }
   at::Tensor output_bias_for(const at::Tensor& pixel_means) const override {
     const auto means =
-        shape_.image ? pixel_means.view({-1, shape_.image->colours}).mean(0) : pixel_means;
+        shape_.image ? pixel_means.view({shape_.image->colours, -1}).mean(1) : pixel_means;
     return output_for_mean(shape_.likelihood, means);
   }
 
   ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const override {
     // The data needs no gradient, but something must, for autograd to record the first layer.
-    auto h = batch.x.detach().requires_grad_(at::GradMode::is_enabled());
+    const bool colours = shape_.image && shape_.image->colours > 1;
+    auto h = (colours ? by_position(batch.x) : batch.x).detach();
+    h.requires_grad_(at::GradMode::is_enabled());
     bool input_gradient = false;
     for (const auto& layer : encoder_) {
       h = layer->forward(parameters, h, input_gradient);
@@ -51,6 +53,7 @@ class Vae : public Model {
     auto latent = sample_gaussian(h, batch.noise, shape_.posterior, batch.log_ratio);
     h = latent.z;
     for (const auto& layer : decoder_) h = layer->forward(parameters, h, /*input_gradient=*/true);
+    if (colours) h = by_plane(h);
     return {.reconstruction = reconstruction(parameters, h, batch.x),
             .kl = latent.kl,
             .posterior_mean = latent.mean,
@@ -60,6 +63,16 @@ class Vae : public Model {
   }
 
  private:
+  // Planes of colours one after another, as examples are, into the layers' order, and back.
+  at::Tensor by_position(const at::Tensor& x) const {
+    const auto planes = x.view({x.size(0), x.size(1), shape_.image->colours, -1});
+    return planes.transpose(2, 3).reshape(x.sizes());
+  }
+  at::Tensor by_plane(const at::Tensor& h) const {
+    const auto positions = h.view({h.size(0), h.size(1), -1, shape_.image->colours});
+    return positions.transpose(2, 3).reshape(h.sizes());
+  }
+
   using Layers = std::vector<std::unique_ptr<Layer>>;
 
   void add_dense(Layers& layers, int64_t in, const Heads& heads, Activation activation,
@@ -120,9 +133,12 @@ class Vae : public Model {
           shape_.precision));
       channels = step.channels;
     }
-    decoder_.push_back(std::make_unique<Convolution>(
-        layout_, "decoder.output",
-        PatchShape{image.height, image.width, channels, image.kernel, /*stride=*/1}, image.colours,
+    // Transposed, because then a position has kernel^2 * colours numbers on the way, not kernel^2 *
+    // channels. Only an odd kernel keeps the size.
+    const int64_t odd = image.kernel - 1 + image.kernel % 2;
+    decoder_.push_back(std::make_unique<TransposedConvolution>(
+        layout_, "decoder.output", channels,
+        PatchShape{image.height, image.width, image.colours, odd, /*stride=*/1},
         Activation::kIdentity, shape_.precision));
   }
 

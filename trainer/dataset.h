@@ -41,11 +41,12 @@ struct Dataset {
   Split train;
   Split validation;  // may have no examples
   Split test;
+  int64_t channels = 1;  // planes that lie one after another
   int64_t height = 0;
   int64_t width = 0;
   std::vector<DataFile> files;
 
-  int64_t observed() const { return height * width; }  // pixels of an example
+  int64_t observed() const { return channels * height * width; }  // values of an example
   // What models are selected on: validation, or test where there is no validation.
   const Split& selection() const { return validation.examples() > 0 ? validation : test; }
 };
