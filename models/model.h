@@ -26,6 +26,12 @@ struct Batch {
   LogRatio log_ratio = LogRatio::kNone;  // whether the terms are to have it
 };
 
+// q(z | x) of each example.
+struct Posterior {
+  at::Tensor mean;   // [rows, batch, latent]
+  at::Tensor scale;  // the same, standard deviations
+};
+
 class Model {
  public:
   virtual ~Model() = default;
@@ -43,6 +49,16 @@ class Model {
   // Recorded for backward where grad mode is on: then `parameters` must have gradients and outlive
   // the backward pass.
   virtual ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const = 0;
+
+  // The two halves of terms(), for what is measured and drawn after training; never recorded.
+  // x: [rows, batch, observed], z: [rows, batch, latent].
+  virtual Posterior encode(const BoundParameters& parameters, const at::Tensor& x) const = 0;
+  // E[x | z]: [rows, batch, observed].
+  virtual at::Tensor decode(const BoundParameters& parameters, const at::Tensor& z) const = 0;
+  // -log p(x | z) in nats, of z [rows, batch * samples, latent], the samples of an example side by
+  // side: [rows, batch * samples]. c10::Error where the likelihood's sigma is pooled over a batch.
+  virtual at::Tensor reconstruction_nats(const BoundParameters& parameters, const at::Tensor& z,
+                                         const at::Tensor& x) const = 0;
 
  protected:
   ParameterLayout layout_;

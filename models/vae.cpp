@@ -41,20 +41,10 @@ class Vae : public Model {
   }
 
   ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const override {
-    // The data needs no gradient, but something must, for autograd to record the first layer.
-    const bool colours = shape_.image && shape_.image->colours > 1;
-    auto h = (colours ? by_position(batch.x) : batch.x).detach();
-    h.requires_grad_(at::GradMode::is_enabled());
-    bool input_gradient = false;
-    for (const auto& layer : encoder_) {
-      h = layer->forward(parameters, h, input_gradient);
-      input_gradient = true;
-    }
-    auto latent = sample_gaussian(h, batch.noise, shape_.posterior, batch.log_ratio);
-    h = latent.z;
-    for (const auto& layer : decoder_) h = layer->forward(parameters, h, /*input_gradient=*/true);
-    if (colours) h = by_plane(h);
-    return {.reconstruction = reconstruction(parameters, h, batch.x),
+    auto latent =
+        sample_gaussian(head(parameters, batch.x), batch.noise, shape_.posterior, batch.log_ratio);
+    const auto out = output(parameters, latent.z);
+    return {.reconstruction = reconstruction(parameters, out, batch.x),
             .kl = latent.kl,
             .posterior_mean = latent.mean,
             .posterior_scale = latent.scale,
@@ -62,7 +52,50 @@ class Vae : public Model {
             .z = latent.z};
   }
 
+  Posterior encode(const BoundParameters& parameters, const at::Tensor& x) const override {
+    const at::NoGradGuard no_gradient;
+    const auto none = at::zeros({x.size(0), x.size(1), shape_.latent}, x.options());
+    const auto latent = sample_gaussian(head(parameters, x), none, shape_.posterior);
+    return {latent.mean, latent.scale};
+  }
+
+  at::Tensor decode(const BoundParameters& parameters, const at::Tensor& z) const override {
+    const at::NoGradGuard no_gradient;
+    return mean_of_output(shape_.likelihood, output(parameters, z));
+  }
+
+  at::Tensor reconstruction_nats(const BoundParameters& parameters, const at::Tensor& z,
+                                 const at::Tensor& x) const override {
+    const at::NoGradGuard no_gradient;
+    TORCH_CHECK(shape_.likelihood != Likelihood::kGaussianOptimal,
+                "reconstruction_nats: the sigma is the batch's, not the model's");
+    return reconstruction(parameters, output(parameters, z), x);
+  }
+
  private:
+  using Layers = std::vector<std::unique_ptr<Layer>>;
+
+  // Means, then pre-activations of the scale: [rows, batch, 2 latent].
+  at::Tensor head(const BoundParameters& parameters, const at::Tensor& x) const {
+    // The data needs no gradient, but something must, for autograd to record the first layer.
+    auto h = (has_colours() ? by_position(x) : x).detach();
+    h.requires_grad_(at::GradMode::is_enabled());
+    bool input_gradient = false;
+    for (const auto& layer : encoder_) {
+      h = layer->forward(parameters, h, input_gradient);
+      input_gradient = true;
+    }
+    return h;
+  }
+
+  at::Tensor output(const BoundParameters& parameters, const at::Tensor& z) const {
+    auto h = z;
+    for (const auto& layer : decoder_) h = layer->forward(parameters, h, /*input_gradient=*/true);
+    return has_colours() ? by_plane(h) : h;
+  }
+
+  bool has_colours() const { return shape_.image && shape_.image->colours > 1; }
+
   // Planes of colours one after another, as examples are, into the layers' order, and back.
   at::Tensor by_position(const at::Tensor& x) const {
     const auto planes = x.view({x.size(0), x.size(1), shape_.image->colours, -1});
@@ -72,8 +105,6 @@ class Vae : public Model {
     const auto positions = h.view({h.size(0), h.size(1), -1, shape_.image->colours});
     return positions.transpose(2, 3).reshape(h.sizes());
   }
-
-  using Layers = std::vector<std::unique_ptr<Layer>>;
 
   void add_dense(Layers& layers, int64_t in, const Heads& heads, Activation activation,
                  Precision precision, DenseNeighbour neighbour = {}) {

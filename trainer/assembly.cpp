@@ -8,6 +8,8 @@
 #include "models/patches.h"
 #include "trainer/error.h"
 #include "trainer/leaves.h"
+#include "trainer/mean_picture.h"
+#include "trainer/pixel_counts.h"
 
 namespace elbow::trainer {
 namespace {
@@ -63,6 +65,15 @@ models::ImageShape image_shape_of(const ModelSettings& settings, const Dataset& 
   return {data.height, data.width, data.channels, settings.channels, settings.kernel};
 }
 
+Binarise binarise_named(const std::string& name) {
+  if (name == "none") return Binarise::kNone;
+  if (name == "threshold") return Binarise::kThreshold;
+  if (name == "stochastic") return Binarise::kStochastic;
+  if (name == "static") return Binarise::kStatic;
+  throw SettingError(
+      fmt::format("data.binarise = {}: choose none, threshold, stochastic or static", name));
+}
+
 }  // namespace
 
 Row row_of(const Settings& settings, int64_t observed) {
@@ -112,6 +123,21 @@ std::unique_ptr<models::Objective> objective_of(const Settings& settings, int64_
 int64_t leaves_of(const TrainSettings& settings) {
   if (settings.reproducible != "exact") return 0;
   return settings.leaves > 0 ? settings.leaves : automatic_leaves(settings.batch_size);
+}
+
+BatchRequest request_of(const DataSettings& settings) {
+  return {.binarise = binarise_named(settings.binarise),
+          .threshold = static_cast<int>(settings.threshold)};
+}
+
+double scale_of(const ObjectiveSettings& settings, int64_t observed) {
+  return settings.reduction == "pixel_mean" ? 1.0 / static_cast<double>(observed) : 1.0;
+}
+
+at::Tensor mean_picture_of(const Settings& settings, const Split& train, comm::Communicator& ranks,
+                           ThreadTeam& team) {
+  if (settings.model.likelihood != "bernoulli") return {};
+  return pixel_means(train, request_of(settings.data), ranks, team, kMeanPictureExamples);
 }
 
 }  // namespace elbow::trainer

@@ -19,15 +19,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Binarise binarise_named(const std::string& name) {
-  if (name == "none") return Binarise::kNone;
-  if (name == "threshold") return Binarise::kThreshold;
-  if (name == "stochastic") return Binarise::kStochastic;
-  if (name == "static") return Binarise::kStatic;
-  throw SettingError(
-      fmt::format("data.binarise = {}: choose none, threshold, stochastic or static", name));
-}
-
 }  // namespace
 
 Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
@@ -39,9 +30,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       model_(model_of(settings, data)),
       objective_(objective_of(settings, data.observed())),
       optimizer_(settings.optimizer),
-      scale_(settings.objective.reduction == "pixel_mean"
-                 ? 1.0 / static_cast<double>(data.observed())
-                 : 1.0) {
+      scale_(scale_of(settings.objective, data.observed())) {
   pack_.rows = std::move(rows);
   const auto count = static_cast<int64_t>(pack_.rows.size());
   pack_.parameters = initial_weights().to(device);
@@ -52,7 +41,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
                                            .data = data_.train,
-                                           .request = request(),
+                                           .request = request_of(settings_.data),
                                            .batch_size = settings.train.batch_size,
                                            .shuffle = settings.train.shuffle,
                                            .scale = scale_,
@@ -71,7 +60,7 @@ at::Tensor Trainer::initial_weights() {
                        weights.select(0, k));
   });
   if (settings_.model.output_bias == "data_mean") {
-    const auto means = pixel_means(data_.train, request(), ranks_, team_);
+    const auto means = pixel_means(data_.train, request_of(settings_.data), ranks_, team_);
     layout.view(weights, model_->output_bias()).copy_(model_->output_bias_for(means));
   }
   return weights;
@@ -88,11 +77,6 @@ void Trainer::start_from(const std::vector<std::pair<std::string, at::Tensor>>& 
   pack_.parameters.copy_(row.unsqueeze(0).expand_as(pack_.parameters));
 }
 
-BatchRequest Trainer::request() const {
-  return {.binarise = binarise_named(settings_.data.binarise),
-          .threshold = static_cast<int>(settings_.data.threshold)};
-}
-
 const std::map<std::string, double>& Trainer::recon_floor_nats() {
   if (recon_floor_nats_) return *recon_floor_nats_;
   auto& floors = recon_floor_nats_.emplace();
@@ -104,12 +88,14 @@ const std::map<std::string, double>& Trainer::recon_floor_nats() {
 }
 
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
+  if (!mean_picture_) mean_picture_ = mean_picture_of(settings_, data_.train, ranks_, team_);
   return evaluate({.model = *model_,
                    .data = split,
                    .split = id,
-                   .request = request(),
+                   .request = request_of(settings_.data),
                    .objective = *objective_,
-                   .scale = scale_},
+                   .scale = scale_,
+                   .mean_picture = *mean_picture_},
                   pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
 }
 
