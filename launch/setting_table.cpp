@@ -296,6 +296,13 @@ void add_model(std::vector<Setting>& table) {
       integer_list_or_none("model.decoder", in(&M::decoder), width, /*longest=*/64,
                            "widths of the decoder's hidden layers, from the latent side"));
   table.push_back(integer("model.latent", in(&M::latent), width, "number of latent units"));
+  table.push_back(choice("model.network", in(&M::network), {"mlp", "conv"},
+                         "conv: convolutions of stride 2 before the encoder's dense layers, and "
+                         "their mirror image after the decoder's"));
+  table.push_back(integer_list("model.channels", in(&M::channels), {1, 65536}, /*longest=*/16,
+                               "conv: channels of the convolutions, from the image inwards"));
+  table.push_back(
+      integer("model.kernel", in(&M::kernel), {1, 31}, "conv: side of the convolutions' kernels"));
   table.push_back(choice("model.activation", in(&M::activation),
                          {"tanh", "relu", "sigmoid", "softplus", "identity"},
                          "activation of the hidden layers"));

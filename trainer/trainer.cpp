@@ -27,7 +27,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       data_(data),
       ranks_(ranks),
       team_(team),
-      model_(model_of(settings, data.observed())),
+      model_(model_of(settings, data)),
       objective_(objective_of(settings, data.observed())),
       optimizer_(settings.optimizer),
       scale_(scale_of(settings.objective, data.observed())) {

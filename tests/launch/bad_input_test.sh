@@ -91,6 +91,9 @@ train 2 "free_bits_groups = 3|does not divide|model.latent = 2" objective.free_b
 train 2 "objective.samples = 0|1 to" objective.samples=0
 train 2 "model.sigma = 0|above 0" model.likelihood=gaussian model.sigma=0
 train 2 "model.sigma = 2|model.likelihood=gaussian" model.sigma=2
+train 2 "model.kernel = 5|model.network=conv" model.kernel=5
+train 2 "model.channels has 6 convolutions|28 x 28|1 x 1|model.kernel = 4" model.network=conv model.kernel=4 \
+  model.channels=1,1,1,1,1,1
 train 2 "model.likelihood = gausian|did you mean gaussian" model.likelihood=gausian
 train 2 "optimizer.stages = 3:0.001|optimizer.schedule=stages" optimizer.stages=3:1e-3
 train 2 "optimizer.stages|'3' that is not EPOCHS:RATE" optimizer.schedule=stages optimizer.stages=1:1e-3,3

@@ -27,6 +27,7 @@ class GradientTest : public ::testing::TestWithParam<Case> {
  protected:
   GradientTest()
       : model_(make_vae(GetParam().model)), objective_(make_objective(GetParam().objective)) {
+    at::set_num_threads(1);  // tensors are tiny
     at::manual_seed(3);
     values_ = GetParam().spread * at::randn({kRows, model_->layout().size()}, at::kDouble);
     const int64_t samples = objective_->samples();
