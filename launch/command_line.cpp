@@ -18,6 +18,7 @@ constexpr const char* kMainFooter = R"(Examples:
   elbow train configs/pytorch_examples.cfg --out runs/first
   elbow train configs/kl_vae.cfg objective.kl_wt=1e-2 train.epochs=100
   launch/elbow -n 4 train train.reproducible=exact     four ranks under MPI
+  elbow report runs/first                              figures and report.html of a run
   elbow config configs/kl_vae.cfg train.epochs=3       what would hold, and where each value comes from
   elbow config --keys                                  every key with its range and default
 
@@ -44,6 +45,13 @@ constexpr const char* kBenchFooter = R"(Examples:
   launch/elbow -n 2 bench step --json                  the same on two ranks, as one JSON object
   launch/elbow -n 4 bench comm                         time and bandwidth of sums and gathers)";
 
+constexpr const char* kReportFooter = R"(Examples:
+  elbow report runs/first                              figures/ and report.html in the run's folder
+  elbow report runs/first runs/second --out compared   side by side: compared/report.html
+
+A run may still be training. Figures are PNG, and SVG where they are line art; figures/numbers.json has what they
+show in numbers. The page needs no network.)";
+
 // CLI11's help, with words for what our one positional takes.
 class Help : public CLI::Formatter {
  public:
@@ -51,14 +59,17 @@ class Help : public CLI::Formatter {
 
   std::string make_usage(const CLI::App* app, std::string) const override {
     const bool is_verb = app->get_parent() != nullptr;
-    const bool is_bench = app->get_name() == "bench";
+    const bool is_bench = app->get_name() == "bench", is_report = app->get_name() == "report";
     return fmt::format("\nUsage: elbow {}{}\n", is_verb ? app->get_name() : "COMMAND ...",
-                       is_bench  ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
-                       : is_verb ? " [CONFIG] [key=value ...] [FLAGS]"
-                                 : "");
+                       is_bench    ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
+                       : is_report ? " RUN [RUN ...] [--out FOLDER]"
+                       : is_verb   ? " [CONFIG] [key=value ...] [FLAGS]"
+                                   : "");
   }
   std::string make_positionals(const CLI::App* app) const override {
     if (app->get_parent() == nullptr) return "";
+    if (app->get_name() == "report")
+      return "\nRUN         a run folder, as `elbow train` wrote it\n";
     return "\nCONFIG      a .cfg file; without it the built-in kl_vae.cfg\n"
            "key=value   settings that replace the file's, such as train.epochs=3\n";
   }
@@ -81,6 +92,7 @@ struct Grammar {
   CLI::App* train = nullptr;
   CLI::App* config = nullptr;
   CLI::App* bench = nullptr;
+  CLI::App* report = nullptr;
 
   Grammar() {
     app.footer(kMainFooter);
@@ -95,7 +107,9 @@ struct Grammar {
         ->type_name("RUN");
     train->add_option("--resume", flags.resume, "never: a folder that holds a run is refused")
         ->type_name("never");
-    train->add_option("--progress", flags.progress, "auto: a bar on a terminal, else a line an epoch")
+    train
+        ->add_option("--progress", flags.progress,
+                     "auto: a bar on a terminal, else a line an epoch")
         ->type_name("auto|bar|plain|none");
     config = app.add_subcommand("config", "Print the settings that hold and where each comes from");
     config->footer(kConfigFooter);
@@ -107,6 +121,14 @@ struct Grammar {
     bench->allow_extras();
     bench->add_option("words", flags.words);
     bench->add_flag("--json", flags.json, "Print one JSON object");
+    report =
+        app.add_subcommand("report", "Draw a run, or several side by side, and write report.html");
+    report->footer(kReportFooter);
+    report->allow_extras();
+    report->add_option("words", flags.words);
+    report
+        ->add_option("--out", flags.out, "Folder to write into (default the run's, or comparison/)")
+        ->type_name("FOLDER");
   }
 };
 
@@ -118,7 +140,7 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names = {"train", "config", "bench"};
+  static const std::vector<std::string> names = {"train", "config", "bench", "report"};
   return names;
 }
 
@@ -150,7 +172,7 @@ void check_first_word(const Grammar& grammar, const std::vector<std::string>& ar
 }
 
 const CLI::App& chosen(const Grammar& grammar) {
-  for (const CLI::App* verb : {grammar.train, grammar.config, grammar.bench})
+  for (const CLI::App* verb : {grammar.train, grammar.config, grammar.bench, grammar.report})
     if (verb->parsed()) return *verb;
   return grammar.app;
 }
@@ -214,6 +236,20 @@ BenchCommand bench_command(Flags flags) {
   return command;
 }
 
+ReportCommand report_command(Flags flags, bool out_given) {
+  ReportCommand command;
+  for (const auto& word : flags.words) {
+    if (word.empty()) throw UsageError("a RUN to report is an empty word; give run folders");
+    command.runs.emplace_back(word);
+  }
+  if (command.runs.empty())
+    throw UsageError("which run? `elbow report RUN` draws a run folder, such as one below runs/");
+  if (out_given && flags.out.empty())
+    throw UsageError("--out needs the name of a folder, but is empty");
+  if (out_given) command.out = flags.out;
+  return command;
+}
+
 }  // namespace
 
 Command parse_command_line(const std::vector<std::string>& arguments) {
@@ -235,6 +271,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (grammar.train->parsed())
     return train_command(std::move(grammar.flags), grammar.train->count("--out") > 0);
   if (grammar.bench->parsed()) return bench_command(std::move(grammar.flags));
+  if (grammar.report->parsed())
+    return report_command(std::move(grammar.flags), grammar.report->count("--out") > 0);
   return config_command(std::move(grammar.flags));
 }
 

@@ -40,12 +40,17 @@ struct BenchCommand {
   bool json = false;  // one JSON object instead of a table
 };
 
+struct ReportCommand {
+  std::vector<std::filesystem::path> runs;   // at least one
+  std::optional<std::filesystem::path> out;  // unset: the run's folder, or comparison/ of several
+};
+
 // --help and --version: a text for standard output.
 struct ShowText {
   std::string text;
 };
 
-using Command = std::variant<TrainCommand, ConfigCommand, BenchCommand, ShowText>;
+using Command = std::variant<TrainCommand, ConfigCommand, BenchCommand, ReportCommand, ShowText>;
 
 // `arguments`: without the program's name. Throws UsageError.
 Command parse_command_line(const std::vector<std::string>& arguments);

@@ -14,6 +14,7 @@ bool needs_ranks(const Command& command) {
 
 ExitCode run_alone(const Command& command) {
   if (const auto* config = std::get_if<ConfigCommand>(&command)) return run_config(*config);
+  if (const auto* report = std::get_if<ReportCommand>(&command)) return run_report(*report);
   std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
   return ExitCode::kDone;
 }

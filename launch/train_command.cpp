@@ -5,6 +5,7 @@
 #include "launch/progress.h"
 #include "launch/run_folder.h"
 #include "launch/run_report.h"
+#include "launch/tensorboard_observer.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "launch/world.h"
@@ -28,6 +29,14 @@ trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
   for (int rank = 0; rank < ranks.size(); ++rank)
     manifest.ranks.push_back({ranks.host(rank), devices.names[rank]});
   return manifest;
+}
+
+// What watches the run on rank 0.
+std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, const WatchedRun& run) {
+  std::vector<std::unique_ptr<trainer::Observer>> observers;
+  observers.push_back(make_progress(command.progress, run.config.settings.train.epochs));
+  observers.push_back(make_tensorboard_observer(run));
+  return observers_together(std::move(observers));
 }
 
 RunDescription description_of(const trainer::Trainer& trainer, const trainer::Dataset& data,
@@ -62,7 +71,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   // The folder comes last, so that what is refused leaves none.
   const auto manifest = manifest_of(arguments, ranks, data, devices, team->size());
   std::optional<trainer::RunDirectory> directory;
-  std::unique_ptr<trainer::Observer> progress;
+  std::unique_ptr<trainer::Observer> observer;
   const auto folder = world.from_rank_0([&] {
     directory = create_run_folder(command.out, config.name);
     trainer::replace_text_file(directory->config(), effective_config(config, data.observed()));
@@ -72,7 +81,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
             .c_str(),
         report_stream());
     std::fflush(report_stream());
-    progress = make_progress(command.progress, settings.train.epochs);
+    observer = observer_of(command, {config, *trainer, data, *directory});
     return std::filesystem::absolute(directory->path()).string();
   });
   if (!first) directory.emplace(folder);
@@ -81,10 +90,10 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .data = data,
                                           .ranks = ranks,
                                           .directory = *directory,
-                                          .observer = progress.get(),
+                                          .observer = observer.get(),
                                           .interruption = interruption},
                                          *trainer);
-  progress.reset();
+  observer.reset();
   if (first) std::fputs(summary_report(result, directory->path()).c_str(), report_stream());
   if (!result.error.empty())
     throw SharedError(static_cast<ExitCode>(result.exit_code), first ? result.error : "");

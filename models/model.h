@@ -31,6 +31,10 @@ class Model {
   // the backward pass.
   virtual ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const = 0;
 
+  // The mean image of p(x | z), each value from 0 to 1.   z: [rows, batch, latent]. Returns [rows,
+  // batch, observed].
+  virtual at::Tensor decode(const BoundParameters& parameters, const at::Tensor& z) const = 0;
+
  protected:
   ParameterLayout layout_;
 };

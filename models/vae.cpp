@@ -1,4 +1,5 @@
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/sigmoid.h>
 #include <fmt/format.h>
 
 #include "models/gaussian_latent.h"
@@ -39,12 +40,20 @@ class Vae : public Model {
       input_gradient = true;
     }
     auto latent = sample_gaussian(h, batch.noise);
-    h = latent.z;
-    for (const auto& layer : decoder_) h = layer.forward(parameters, h, /*input_gradient=*/true);
-    return {bernoulli_nats(h, batch.x), latent.kl, latent.mean, latent.scale};
+    return {bernoulli_nats(logits(parameters, latent.z), batch.x), latent.kl, latent.mean,
+            latent.scale};
+  }
+
+  at::Tensor decode(const BoundParameters& parameters, const at::Tensor& z) const override {
+    return logits(parameters, z).sigmoid();
   }
 
  private:
+  at::Tensor logits(const BoundParameters& parameters, at::Tensor h) const {
+    for (const auto& layer : decoder_) h = layer.forward(parameters, h, /*input_gradient=*/true);
+    return h;
+  }
+
   int64_t add_hidden(std::vector<Linear>& layers, const char* side, int64_t in, int64_t out) {
     const auto name = fmt::format("{}.layers.{}", side, layers.size());
     layers.emplace_back(layout_, in, std::vector<std::pair<std::string, int64_t>>{{name, out}},

@@ -12,6 +12,21 @@
 #include "models/schedule.h"
 
 namespace elbow::trainer {
+namespace {
+
+// What follows a slice's metric sums: mu and sigma of the batch's first example from the slice that
+// has it, zeros from the others, so that the sum takes them to all ranks.
+void put_posterior_of_first(const models::ExampleTerms& terms, bool has_first, int64_t latent,
+                            double* out) {
+  std::fill_n(out, 2 * latent, 0.0);
+  if (!has_first) return;
+  for (const auto* values : {&terms.posterior_mean, &terms.posterior_scale}) {
+    const auto first = values->select(1, 0).to(at::kCPU, at::kFloat).contiguous();
+    out = std::copy_n(first.const_data_ptr<float>(), latent, out);
+  }
+}
+
+}  // namespace
 
 struct Step::Slot {
   Range positions{0, 0};          // within the epoch
@@ -28,10 +43,12 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
   const auto& layout = parts_.model.layout();
   const SumShape shape{.rows = 1,
                        .parameters = layout.size(),
-                       .numbers = kMetricSums,
+                       .numbers = kMetricSums + 2 * parts_.model.latent(),
                        .device = pack.parameters.device()};
   gradient_sum_ = make_gradient_sum(ranks, team, shape, parts_.leaves);
   slots_.resize(gradient_sum_->slices());
+  posterior_of_first_ =
+      at::zeros({static_cast<int64_t>(pack.rows.size()), 2, parts_.model.latent()});
   for (int64_t i = 0; i < gradient_sum_->slices(); ++i) {
     auto& slot = slots_[i];
     const int64_t largest = gradient_sum_->slice(i, parts_.batch_size).size() +
@@ -63,7 +80,10 @@ at::Tensor Step::run(bool stop_vote) {
     if (parts_.data.source) prefetch_next_batch(row);
     const auto& sum = sum_of_row(k, batch);
     double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
-    std::copy_n(sum.sums.const_data_ptr<double>(), static_cast<int64_t>(kMetricSums), sums);
+    const auto* summed = sum.sums.const_data_ptr<double>();
+    std::copy_n(summed, static_cast<int64_t>(kMetricSums), sums);
+    std::copy_n(summed + kMetricSums, 2 * parts_.model.latent(),
+                posterior_of_first_.mutable_data_ptr<float>() + k * 2 * parts_.model.latent());
     if (row.l2 != 0)
       sums[kLoss] +=
           row.l2 * sum_of_squared_weights(parts_.model.layout(), pack_.parameters.select(0, k));
@@ -177,6 +197,8 @@ void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int6
                                                 .statistics = statistics});
     torch::autograd::backward({loss}, {});
     sum_terms(slot.terms, place.sums);
+    put_posterior_of_first(slot.terms, slot.positions.begin == pack_.batch * parts_.batch_size,
+                           parts_.model.latent(), sums + kMetricSums);
     sums[kLoss] = loss.item<double>();
     slot.terms = {};
   } else {

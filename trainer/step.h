@@ -66,6 +66,10 @@ class Step {
   // summed.   Throws NonFinite, comm::PeerLost.
   at::Tensor run(bool stop_vote);
 
+  // mu and sigma of the last step's first example, before the update: [K, 2, latent], float32,
+  // equal on all ranks.
+  const at::Tensor& posterior_of_first() const { return posterior_of_first_; }
+
  private:
   struct Slot;  // the working memory of one slice
 
@@ -83,6 +87,7 @@ class Step {
   std::unique_ptr<GradientSum> gradient_sum_;
   std::vector<Slot> slots_;
   bool stop_vote_ = false;
+  at::Tensor posterior_of_first_;
 };
 
 }  // namespace elbow::trainer

@@ -47,6 +47,11 @@ std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observ
                            .activation = models::activation_named(settings.model.activation)});
 }
 
+BatchRequest request_of(const DataSettings& settings) {
+  return {.binarise = binarise_named(settings.binarise),
+          .threshold = static_cast<int>(settings.threshold)};
+}
+
 int64_t leaves_of(const TrainSettings& settings) {
   if (settings.reproducible != "exact") return 0;
   return settings.leaves > 0 ? settings.leaves : automatic_leaves(settings.batch_size);
@@ -78,23 +83,31 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
                                            .data = data_.train,
-                                           .request = request(),
+                                           .request = request_of(settings.data),
                                            .batch_size = settings.train.batch_size,
                                            .shuffle = settings.train.shuffle,
                                            .scale = scale_,
                                            .leaves = leaves_of(settings.train)},
                                  pack_, ranks_, team_);
+  trace_ = at::empty({count, steps_per_epoch(), 2, model_->latent()});
 }
 
-BatchRequest Trainer::request() const {
-  return {.binarise = binarise_named(settings_.data.binarise),
-          .threshold = static_cast<int>(settings_.data.threshold)};
+at::Tensor Trainer::posterior_trace(int64_t row) const {
+  return trace_.select(0, row).narrow(0, 0, trace_steps_);
+}
+
+void Trainer::set_posterior_trace(int64_t row, const at::Tensor& done) {
+  trace_.select(0, row).narrow(0, 0, done.size(0)).copy_(done);
+  trace_steps_ = done.size(0);
 }
 
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
-  return evaluate(
-      {.model = *model_, .data = split, .split = id, .request = request(), .scale = scale_},
-      pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
+  return evaluate({.model = *model_,
+                   .data = split,
+                   .split = id,
+                   .request = request_of(settings_.data),
+                   .scale = scale_},
+                  pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
 }
 
 void Trainer::run_steps(int64_t count) {
@@ -111,29 +124,36 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
   const int64_t steps = steps_per_epoch();
   const auto rows = static_cast<int64_t>(pack_.rows.size());
   auto sums = at::zeros({rows, kMetricSums}, at::kDouble);
+  auto recent_sums = at::zeros({kMetricSums}, at::kDouble);  // of row 0
   auto recent = start;
-  int64_t recent_examples = 0;
   EpochResult result;
   while (pack_.batch < steps) {
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
     sums.add_(step_sums);
+    trace_.select(1, pack_.batch - 1).copy_(step_->posterior_of_first());
+    trace_steps_ = pack_.batch;
     ++steps_done_;
     const double* of_step = step_sums.const_data_ptr<double>();
-    recent_examples += static_cast<int64_t>(of_step[kExamples]);
+    recent_sums.add_(step_sums.select(0, 0));
     if (observer != nullptr &&
         (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps)) {
       const double* so_far = sums.const_data_ptr<double>();
       const double elapsed = seconds_since(recent);
+      const auto lately = metrics_of(recent_sums.const_data_ptr<double>());
       observer->on_step({.epoch = pack_.rows[0].epoch + 1,
                          .epochs = settings_.train.epochs,
                          .step_in_epoch = pack_.batch,
                          .steps_per_epoch = steps,
                          .steps_done = steps_done_,
                          .seconds = seconds_done_ + seconds_since(start),
-                         .examples_per_s = static_cast<double>(recent_examples) / elapsed,
-                         .loss = so_far[kLoss] / so_far[kExamples]});
+                         .examples_per_s = static_cast<double>(lately.examples) / elapsed,
+                         .loss = so_far[kLoss] / so_far[kExamples],
+                         .step = pack_.rows[0].step,
+                         .recent_loss = lately.loss,
+                         .recent_recon_nats = lately.recon_nats,
+                         .recent_kl_nats = lately.kl_nats});
       recent = Clock::now();
-      recent_examples = 0;
+      recent_sums.zero_();
     }
     if (of_step[kStopVotes] > 0 && pack_.batch < steps) {
       seconds_done_ += seconds_since(start);

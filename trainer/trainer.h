@@ -28,6 +28,9 @@ Row row_of(const Settings& settings, int64_t observed);
 // The network that a trial's settings describe.
 std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed);
 
+// How bytes become numbers. Throws SettingError.
+BatchRequest request_of(const DataSettings& settings);
+
 // Leaves of exact mode for these settings; 0 in fast mode.
 int64_t leaves_of(const TrainSettings& settings);
 
@@ -58,12 +61,16 @@ class Trainer {
 
   const models::Model& model() const { return *model_; }
   const Pack& pack() const { return pack_; }
+  // mu and sigma of the first example of each step of this epoch so far, as trained, equal on all
+  // ranks: [steps done, 2, latent], float32; of the whole epoch after its end, until the next
+  // begins.
+  at::Tensor posterior_trace(int64_t row) const;
+  // For a pack that is resumed within an epoch: the trace of the steps that are done.
+  void set_posterior_trace(int64_t row, const at::Tensor& done);
   int64_t leaves() const { return leaves_of(settings_.train); }
   int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
 
  private:
-  BatchRequest request() const;
-
   Settings settings_;
   const Dataset& data_;
   comm::Communicator& ranks_;
@@ -74,6 +81,8 @@ class Trainer {
   double scale_;
   Pack pack_;
   std::unique_ptr<Step> step_;
+  at::Tensor trace_;         // [K, steps per epoch, 2, latent]
+  int64_t trace_steps_ = 0;  // filled
   int64_t steps_done_ = 0;
   double seconds_done_ = 0;
 };
