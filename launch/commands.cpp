@@ -35,6 +35,13 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
     if (const auto* train = std::get_if<TrainCommand>(&*command))
       return run_train(*train, arguments, world);
     if (const auto* bench = std::get_if<BenchCommand>(&*command)) return run_bench(*bench, world);
+    if (std::holds_alternative<ReportCommand>(*command)) {
+      world.from_rank_0([&] {
+        run_alone(*command);
+        return std::string();
+      });
+      return ExitCode::kDone;
+    }
     return world.ranks().rank() == 0 ? run_alone(*command) : ExitCode::kDone;
   });
 }

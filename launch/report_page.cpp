@@ -99,9 +99,13 @@ std::string table_html(const PageTable& table) {
       table.folded ? "" : " open", escaped(table.title), rows);
 }
 
+// One picture's caption is as wide as the picture; several stand in rows.
 std::string pictures_html(const PagePictures& group) {
-  std::string html = fmt::format("<figure class=\"pictures\"><figcaption>{}</figcaption><div>\n",
-                                 escaped(group.caption));
+  const bool alone = group.pictures.size() == 1;
+  std::string html =
+      fmt::format("<figure class=\"pictures\"{}><figcaption>{}</figcaption><div>\n",
+                  alone ? fmt::format(" style=\"width:{:.0f}px\"", group.pictures[0].width) : "",
+                  escaped(group.caption));
   for (const auto& picture : group.pictures) {
     html += fmt::format(
         "<div><img alt=\"{0}\" loading=\"lazy\" style=\"width:{1:.0f}px\" "

@@ -86,8 +86,26 @@ NamedFigure grid_figure(const ModelView& model, const char* name,
   return {name, caption, figures::decoded_grid(decoded, model.shape, coordinates, plane, title)};
 }
 
+// Without the examples whose posterior is not finite.
+ModelView finite_part(ModelView model) {
+  auto& [mu, sigma] = model.posteriors;
+  const auto finite = at::isfinite(mu).logical_and(at::isfinite(sigma)).all(1);
+  if (finite.all().item<bool>()) return model;
+  const auto known = finite.nonzero().squeeze(1);
+  if (!model.labels.empty()) {
+    std::vector<uint8_t> labels;
+    for (int64_t i = 0; i < known.size(0); ++i)
+      labels.push_back(model.labels[known[i].item<int64_t>()]);
+    model.labels = std::move(labels);
+  }
+  mu = mu.index_select(0, known);
+  sigma = sigma.index_select(0, known);
+  return model;
+}
+
 void add_model_figures(const ModelView& model, std::vector<NamedFigure>& all) {
   const auto& [mu, sigma] = model.posteriors;
+  if (mu.size(0) == 0) return;
   const auto plane = figures::active_plane(mu);
   all.push_back(scatter_figure(model, "latent_scatter", plane));
   if (mu.size(1) > 2)
@@ -117,7 +135,7 @@ std::vector<NamedFigure> run_figures(const RunMaterial& run) {
   std::vector<NamedFigure> all;
   if (!run.metrics.empty()) all.push_back(loss_figure(run));
   if (!run.traces.empty()) all.push_back(ellipse_figure(run.traces));
-  if (run.model) add_model_figures(*run.model, all);
+  if (run.model) add_model_figures(finite_part(*run.model), all);
   return all;
 }
 

@@ -51,8 +51,6 @@ void EventLog::hparams(const HyperParameters& parameters, const std::vector<Metr
   file_.write(hparams_start_event(now(), parameters, name));
 }
 
-void EventLog::hparams_end(bool success) { file_.write(hparams_end_event(now(), success)); }
-
 void truncate_events(const std::filesystem::path& folder, int64_t step) {
   std::vector<std::filesystem::path> files;
   std::error_code missing;

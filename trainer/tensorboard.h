@@ -24,7 +24,6 @@ class EventLog {
   void histogram(int64_t step, const std::string& tag, const Histogram& histogram);
   void hparams(const HyperParameters& parameters, const std::vector<MetricName>& metrics,
                const std::string& name);
-  void hparams_end(bool success);
 
  private:
   RecordFile file_;

@@ -10,7 +10,6 @@ namespace elbow::trainer {
 namespace {
 
 enum HParamType : int64_t { kString = 1, kBool = 2, kNumber = 3 };
-enum HParamStatus : int64_t { kSuccess = 1, kFailure = 2 };
 
 ProtobufMessage event_at(const EventTime& time) {
   ProtobufMessage event;
@@ -138,12 +137,6 @@ std::string hparams_start_event(double wall, const HyperParameters& parameters,
   }
   start.text(4, name).real(5, wall);
   return hparams_event(wall, "_hparams_/session_start_info", 3, start);
-}
-
-std::string hparams_end_event(double wall, bool success) {
-  ProtobufMessage end;
-  end.integer(1, success ? kSuccess : kFailure).real(2, wall);
-  return hparams_event(wall, "_hparams_/session_end_info", 4, end);
 }
 
 int64_t step_of_event(std::string_view event) {

@@ -53,7 +53,6 @@ std::string hparams_experiment_event(double wall, const HyperParameters& paramet
                                      const std::vector<MetricName>& metrics);
 std::string hparams_start_event(double wall, const HyperParameters& parameters,
                                 const std::string& name);
-std::string hparams_end_event(double wall, bool success);
 
 // The step that an event carries; 0 where it carries none.
 int64_t step_of_event(std::string_view event);

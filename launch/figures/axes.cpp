@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 namespace elbow::launch::figures {
 namespace {
@@ -32,10 +31,13 @@ void sample(Canvas& canvas, const Point& start, const LegendEntry& entry) {
 }  // namespace
 
 Axes::Axes(Canvas& canvas, const Box& outer, const AxesSpec& spec) : canvas_(canvas), spec_(spec) {
-  const int wanted_y = std::clamp(static_cast<int>(outer.height / 32), 2, 7);
+  const int wanted_y = std::clamp(static_cast<int>(outer.height / 30), 3, 7);
   const int wanted_x = std::clamp(static_cast<int>(outer.width / 40), 2, 8);
-  const auto x_ticks = spec.x_ticks ? *spec.x_ticks : ticks_of(spec.x, wanted_x);
-  const auto y_ticks = spec.y_ticks ? *spec.y_ticks : ticks_of(spec.y, wanted_y);
+  const int wanted = std::min(wanted_x, wanted_y);  // equal scales get equal marks
+  const auto x_ticks =
+      spec.x_ticks ? *spec.x_ticks : ticks_of(spec.x, spec.equal ? wanted : wanted_x);
+  const auto y_ticks =
+      spec.y_ticks ? *spec.y_ticks : ticks_of(spec.y, spec.equal ? wanted : wanted_y);
   place(outer, y_ticks);
   draw_frame(x_ticks, y_ticks);
 }
@@ -44,7 +46,8 @@ void Axes::place(const Box& outer, const std::vector<Tick>& y_ticks) {
   double widest = 0;
   for (const auto& tick : y_ticks)
     widest = std::max(widest, canvas_.width_of(tick.label, kTickText));
-  const double left = (spec_.y_label.empty() ? 0 : 12) + widest + 2 * kGap;
+  const double left =
+      std::max((spec_.y_label.empty() ? 0 : 12) + widest + 2 * kGap, spec_.least_left);
   const double bottom = (spec_.x_label.empty() ? 4 : 14) + 11;
   const double top = spec_.title.empty() ? 6 : 16;
   constexpr double kRight = 8;  // half of the last mark's label
@@ -88,8 +91,12 @@ void Axes::draw_frame(const std::vector<Tick>& x_ticks, const std::vector<Tick>&
 }
 
 Point Axes::at(double x, double y) const {
-  return {inside_.left + inside_.width * spec_.x.share(x),
-          inside_.bottom() - inside_.height * spec_.y.share(y)};
+  // Cairo's coordinates end at about 8 million; far outside is far enough.
+  const auto share = [](const Scale& scale, double value) {
+    return std::clamp(scale.share(value), -100.0, 100.0);
+  };
+  return {inside_.left + inside_.width * share(spec_.x, x),
+          inside_.bottom() - inside_.height * share(spec_.y, y)};
 }
 
 double Axes::points_per_x() const { return inside_.width / (spec_.x.high - spec_.x.low); }
@@ -125,18 +132,12 @@ void Axes::circle(double radius, const Stroke& stroke) {
   within([&] { canvas_.ring(at(0, 0), radius * points_per_x(), stroke); });
 }
 
-void Axes::ellipse(double x, double y, const double covariance[3], const Stroke& stroke) {
-  // The columns of the Cholesky factor, which exists for a covariance.
-  const double a = std::sqrt(std::max(covariance[0], 0.0));
-  const double b = a > 0 ? covariance[1] / a : 0;
-  const double c = std::sqrt(std::max(covariance[2] - b * b, 0.0));
-  constexpr int kCorners = 72;
-  std::vector<Point> points;
-  for (int i = 0; i <= kCorners; ++i) {
-    const double t = 2 * std::numbers::pi * i / kCorners;
-    points.push_back(at(x + a * std::cos(t), y + b * std::cos(t) + c * std::sin(t)));
-  }
-  within([&] { canvas_.line(points, stroke); });
+void Axes::ellipse(double x, double y, const std::array<double, 3>& covariance,
+                   const Stroke& stroke) {
+  within([&] {
+    canvas_.ellipse(at(x, y), covariance,
+                    {points_per_x(), inside_.height / (spec_.y.high - spec_.y.low)}, stroke);
+  });
 }
 
 void Axes::bar(double x, double from, double to, double width, const Colour& colour) {

@@ -2,6 +2,7 @@
 // shapes that are drawn through it are cut off at the frame.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ struct AxesSpec {
   Scale y;
   bool equal = false;  // a unit is as long along x as along y: the frame shrinks to fit
   bool grid = true;
+  double least_left = 0;  // points left of the frame, so that frames above each other align
   std::optional<std::vector<Tick>> x_ticks{};  // instead of the scale's own
   std::optional<std::vector<Tick>> y_ticks{};
 };
@@ -47,9 +49,9 @@ class Axes {
              const Colour& colour);
   // The circle around (0, 0), for equal axes.
   void circle(double radius, const Stroke& stroke);
-  // {centre + a cos t + b sin t}: the points at one standard deviation of a Gaussian whose
-  // covariance is [[a, b], [b, d]].
-  void ellipse(double x, double y, const double covariance[3], const Stroke& stroke);
+  // One standard deviation of a Gaussian with the covariance [[xx, xy], [xy, yy]], given as {xx,
+  // xy, yy}. Linear scales only.
+  void ellipse(double x, double y, const std::array<double, 3>& covariance, const Stroke& stroke);
   void bar(double x, double from, double to, double width, const Colour& colour);
   void cell(double left, double bottom, double right, double top, const Colour& colour);
   void legend(const std::vector<LegendEntry>& entries, Corner corner);

@@ -92,6 +92,24 @@ void Canvas::ring(const Point& centre, double radius, const Stroke& with) {
   stroke(with);
 }
 
+void Canvas::ellipse(const Point& centre, const std::array<double, 3>& covariance,
+                     const Point& scale, const Stroke& with) {
+  // The unit circle through the Cholesky factor [[a, 0], [b, c]], which is degenerate where the
+  // Gaussian is: Cairo refuses matrices without an inverse.
+  constexpr double kThin = 1e-6;
+  const double a = std::max(std::sqrt(std::max(covariance[0], 0.0)), kThin);
+  const double b = covariance[1] / a;
+  const double c = std::max(std::sqrt(std::max(covariance[2] - b * b, 0.0)), kThin);
+  cairo_matrix_t ellipse;
+  cairo_matrix_init(&ellipse, scale.x * a, -scale.y * b, 0, -scale.y * c, centre.x, centre.y);
+  cairo_save(context_);
+  cairo_transform(context_, &ellipse);
+  cairo_new_path(context_);
+  cairo_arc(context_, 0, 0, 1, 0, 2 * std::numbers::pi);
+  cairo_restore(context_);
+  stroke(with);
+}
+
 void Canvas::font(const TextStyle& style) {
   cairo_select_font_face(context_, kFont, CAIRO_FONT_SLANT_NORMAL,
                          style.bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);

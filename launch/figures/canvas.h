@@ -3,6 +3,7 @@
 // no files. One thread a canvas.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -65,6 +66,10 @@ class Canvas {
   void polygon(const std::vector<Point>& points, const Colour& colour);
   void disc(const Point& centre, double radius, const Colour& colour);
   void ring(const Point& centre, double radius, const Stroke& stroke);
+  // One standard deviation of a Gaussian with the covariance {xx, xy, yy}, whose y points upwards;
+  // `scale` has the points a unit along x and y.
+  void ellipse(const Point& centre, const std::array<double, 3>& covariance, const Point& scale,
+               const Stroke& stroke);
   void text(const Point& at, const std::string& words, const TextStyle& style = {});
   double width_of(const std::string& words, const TextStyle& style = {});
   // Fills the box; pixels stay squares with sharp edges.

@@ -10,13 +10,13 @@ namespace {
 
 constexpr double kPanelWidth = 178, kPanelHeight = 150, kLegendHeight = 14;
 
-// The first epoch of a run may be far above all that follows: where it is, it is cut off.
+// The first epochs of a run may be far above all that follows: in a long run they are cut off.
 Scale scale_of_values(const CurvePanel& panel) {
   std::vector<double> all, later;
   for (const auto& curve : panel.curves) {
     for (size_t i = 0; i < curve.y.size(); ++i) {
       all.push_back(curve.y[i]);
-      if (i > 0 || curve.y.size() < 4) later.push_back(curve.y[i]);
+      if (i >= curve.y.size() / 10) later.push_back(curve.y[i]);
     }
   }
   const auto whole = scale_around(all), rest = scale_around(later);

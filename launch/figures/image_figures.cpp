@@ -35,7 +35,8 @@ std::vector<Tick> image_ticks(const std::vector<double>& coordinates) {
   std::vector<Tick> ticks;
   const auto step = std::max<size_t>(1, (coordinates.size() + 6) / 7);
   for (size_t i = (coordinates.size() - 1) % step / 2; i < coordinates.size(); i += step) {
-    auto label = fmt::format("{:.2f}", coordinates[i] + 0.0);
+    const double rounded = std::round(coordinates[i] * 100) / 100;
+    auto label = fmt::format("{:.2f}", rounded == 0 ? 0.0 : rounded);
     if (label.starts_with("-")) label.replace(0, 1, "\u2212");
     ticks.push_back({static_cast<double>(i) + 0.5, label});
   }
@@ -136,7 +137,7 @@ Figure decoded_grid(const at::Tensor& decoded, const ImageShape& shape,
 
 Figure reconstructions(const at::Tensor& originals, const at::Tensor& decoded,
                        const ImageShape& shape, int64_t columns) {
-  constexpr double kLeft = 58, kBetween = 5;
+  constexpr double kLeft = 46, kBetween = 5;
   const int64_t count = originals.size(0), pairs = (count + columns - 1) / columns;
   const double size = pixel_size(columns * shape.width, 300);
   const double width = size * static_cast<double>(columns * shape.width);

@@ -111,7 +111,7 @@ Figure posterior_ellipses(const std::vector<EpochPosteriors>& epochs, const Plan
               for (size_t i = 0; i < flat.x.size(); ++i) {
                 if (!finite(flat, i)) continue;
                 const auto colour = spectrum(static_cast<double>(i) / last).faded(0.75);
-                axes.ellipse(flat.x[i], flat.y[i], flat.covariance[i].data(),
+                axes.ellipse(flat.x[i], flat.y[i], flat.covariance[i],
                              {.colour = colour, .width = 0.55});
               }
               axes.circle(1, {.colour = {0, 0, 0}, .width = 1.4});
@@ -125,7 +125,10 @@ Figure latent_scatter(const FlatGaussians& codes, const std::vector<uint8_t>& la
                       const Plane& plane, const std::string& title) {
   constexpr double kSide = 252, kLegend = 34;
   const bool classes = !labels.empty();
-  return {.width = kSide + (classes ? kLegend : 0), .height = kSide, .draw = [=](Canvas& canvas) {
+  return {.width = kSide + (classes ? kLegend : 0),
+          .height = kSide,
+          .line_art = false,
+          .draw = [=](Canvas& canvas) {
             const auto scale = symmetric_scale(codes);
             Axes axes(canvas, {0, 0, kSide, kSide},
                       {.title = title,
@@ -159,7 +162,7 @@ Figure latent_scatter(const FlatGaussians& codes, const std::vector<uint8_t>& la
 Figure aggregated_posterior(const FlatGaussians& codes, const Plane& plane) {
   constexpr double kSide = 244, kMarginal = 190;
   return {.width = kSide + kMarginal, .height = kSide, .draw = [=](Canvas& canvas) {
-            constexpr int kCells = 90;
+            constexpr int kCells = 128;
             const auto scale = symmetric_scale(codes);
             std::vector<double> deviation_x, deviation_y;
             for (const auto& covariance : codes.covariance) {
@@ -173,7 +176,7 @@ Figure aggregated_posterior(const FlatGaussians& codes, const Plane& plane) {
               for (int y = 0; y < kCells; ++y)
                 for (int x = 0; x < kCells; ++x)
                   cells[y * kCells + x] += upwards[i][y] * across[i][x];
-            const double most = *std::max_element(cells.begin(), cells.end());
+            const double most = std::max(*std::max_element(cells.begin(), cells.end()), 1e-300);
 
             Axes axes(canvas, {0, 0, kSide, kSide},
                       {.title = "aggregated posterior",
@@ -228,6 +231,7 @@ Figure latent_units(const std::vector<UnitStatistics>& units) {
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return units[a].kl_nats > units[b].kl_nats; });
   return {.width = 380, .height = 236, .draw = [=](Canvas& canvas) {
+            constexpr double kLeft = 40, kWidestBar = 30;  // points
             const auto count = static_cast<double>(units.size());
             const Scale across{0.4, count + 0.6};
             std::vector<double> kl, sigmas{1.0};
@@ -241,8 +245,7 @@ Figure latent_units(const std::vector<UnitStatistics>& units) {
               for (size_t i = 0; i < order.size(); ++i)
                 names->push_back({static_cast<double>(i + 1), std::to_string(order[i] + 1)});
             }
-            const double top =
-                std::max(1.1 * *std::max_element(kl.begin(), kl.end()), 5 * kActiveKlNats);
+            const double top = std::max(scale_around(kl).high, 5 * kActiveKlNats);
             const std::string label =
                 names ? "latent unit, in the order of its KL" : "latent units, in the order of KL";
             Axes carried(canvas, {0, 0, 380, 112},
@@ -250,6 +253,7 @@ Figure latent_units(const std::vector<UnitStatistics>& units) {
                           .y_label = "nats",
                           .x = across,
                           .y = {0, top},
+                          .least_left = kLeft,
                           .x_ticks = names});
             Axes scales(canvas, {0, 112, 380, 124},
                         {.title = "posterior σ: mean, and from 5 % to 95 % of the examples",
@@ -257,13 +261,15 @@ Figure latent_units(const std::vector<UnitStatistics>& units) {
                          .y_label = "σ",
                          .x = across,
                          .y = scale_around(sigmas, /*logarithmic=*/true),
+                         .least_left = kLeft,
                          .x_ticks = names});
             scales.curve({across.low, across.high}, {1, 1}, kPriorDashes);
+            const double width = std::min(0.72, kWidestBar / carried.points_per_x());
             for (size_t i = 0; i < order.size(); ++i) {
               const auto& unit = units[order[i]];
               const auto x = static_cast<double>(i + 1);
               const auto colour = unit.kl_nats > kActiveKlNats ? line_colour(0) : kMuted;
-              carried.bar(x, 0, unit.kl_nats, 0.72, colour);
+              carried.bar(x, 0, unit.kl_nats, width, colour);
               scales.curve({x, x}, {unit.sigma_low, unit.sigma_high},
                            {.colour = colour, .width = std::min(2.0, 150 / count)});
               scales.discs({x}, {unit.sigma_mean}, std::min(2.4, 300 / count), colour);

@@ -28,7 +28,7 @@ Figure latent_scatter(const FlatGaussians& codes, const std::vector<uint8_t>& la
 
 // The density of q(z) = 1/N sum_i N(mu_i, sigma_i^2) in two latent units, exact in each cell, over
 // circles of the prior's 1, 2 and 3 standard deviations; beside it each unit's marginal over the
-// prior's. `codes` must come from a plane of two units.
+// prior's. `codes` must be finite, at least one, and from a plane of two units.
 Figure aggregated_posterior(const FlatGaussians& codes, const Plane& plane);
 
 // What each latent unit carries, over the examples.

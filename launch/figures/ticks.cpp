@@ -9,11 +9,27 @@
 namespace elbow::launch::figures {
 namespace {
 
-// The multiple of a power of ten that gives at most `wanted` intervals or so.
-double nice_step(double rough) {
-  const double power = std::pow(10.0, std::floor(std::log10(rough)));
-  const double share = rough / power;
-  return power * (share <= 1.0001 ? 1 : share <= 2.0001 ? 2 : share <= 5.0001 ? 5 : 10);
+struct Multiples {
+  double step;
+  int64_t first;
+  int64_t last;
+  int64_t count() const { return last - first + 1; }
+};
+
+Multiples multiples_within(const Scale& scale, double step) {
+  return {step, static_cast<int64_t>(std::ceil(scale.low / step - 1e-9)),
+          static_cast<int64_t>(std::floor(scale.high / step + 1e-9))};
+}
+
+// Of 1, 2 and 5 times powers of ten, the one that comes nearest to `wanted` ticks.
+Multiples nice_multiples(const Scale& scale, int wanted) {
+  const double power = std::pow(10.0, std::floor(std::log10((scale.high - scale.low) / wanted)));
+  auto best = multiples_within(scale, power);
+  for (const double multiple : {2.0, 5.0, 10.0}) {
+    const auto other = multiples_within(scale, multiple * power);
+    if (std::abs(other.count() - wanted) < std::abs(best.count() - wanted)) best = other;
+  }
+  return best;
 }
 
 // Unicode's minus sign, which is as wide as a plus.
@@ -78,9 +94,7 @@ std::vector<Tick> ticks_of(const Scale& scale, int wanted) {
     if (ticks.size() >= 2) return ticks;
   }
   std::vector<Tick> ticks;
-  const double step = nice_step((scale.high - scale.low) / std::max(wanted, 1));
-  const auto first = static_cast<int64_t>(std::ceil(scale.low / step - 1e-9));
-  const auto last = static_cast<int64_t>(std::floor(scale.high / step + 1e-9));
+  const auto [step, first, last] = nice_multiples(scale, std::max(wanted, 2));
   for (int64_t i = first; i <= last; ++i)
     ticks.push_back({static_cast<double>(i) * step, label_of(static_cast<double>(i) * step, step)});
   return ticks;

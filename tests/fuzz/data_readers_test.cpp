@@ -1,6 +1,7 @@
-// Feeds the readers of IDX, IDX.gz and safetensors with good files damaged at random. Each input
-// must be read or refused with a DataError; under the asan preset also without a wrong access or
-// undefined behaviour. Input N of a seed is always the same bytes, and N is printed when it fails.
+// Feeds the readers of IDX, IDX.gz, safetensors and .npy with good files damaged at random. Each
+// input must be read or refused with a DataError; under the asan preset also without a wrong access
+// or undefined behaviour. Input N of a seed is always the same bytes, and N is printed when it
+// fails.
 //
 //   ELBOW_FUZZ_SECONDS=600   how long, over all readers; 6 where it is not set
 //   ELBOW_FUZZ_SEED=7        which inputs
@@ -21,6 +22,7 @@
 #include "trainer/error.h"
 #include "trainer/file_bytes.h"
 #include "trainer/idx.h"
+#include "trainer/npy_file.h"
 #include "trainer/weights_file.h"
 
 namespace elbow::trainer {
@@ -179,7 +181,7 @@ void run(const Reader& reader) {
     accepts(reader, from_environment("ELBOW_FUZZ_INPUT", 0));
     return;
   }
-  constexpr uint64_t kReaders = 3;
+  constexpr uint64_t kReaders = 4;
   const auto limit = std::chrono::milliseconds(
       1000 * from_environment("ELBOW_FUZZ_SECONDS", 2 * kReaders) / kReaders);
   const auto start = std::chrono::steady_clock::now();
@@ -271,6 +273,22 @@ TEST(Fuzz, SafetensorsAreReadOrRefused) {
          uint64_t header = 0;
          std::memcpy(&header, bytes.data(), sizeof header);
          EXPECT_EQ(sizeof header + header + data, bytes.size());
+       }});
+}
+
+TEST(Fuzz, NpyIsReadOrRefused) {
+  std::vector<Bytes> good;
+  for (const auto& values :
+       {at::arange(12, at::kDouble).view({3, 4}), at::zeros({2, 2, 3}), at::arange(9, at::kByte),
+        at::empty({0, 5}), at::ones({}, at::kLong)}) {
+    const tests::TemporaryDirectory folder;
+    write_npy(folder.path() / "file", values);
+    good.push_back(read_file(folder.path() / "file"));
+  }
+  run({".npy", [&](Random& random) { return damaged(good, random); },
+       [](const Bytes& bytes) {
+         const auto values = parse_npy(bytes, "input");
+         EXPECT_LE(values.nbytes(), bytes.size());
        }});
 }
 
