@@ -9,6 +9,7 @@
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "launch/world.h"
+#include "models/products.h"
 #include "trainer/text_file.h"
 #include "trainer/trial.h"
 
@@ -82,6 +83,12 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
         report_stream());
     std::fflush(report_stream());
     observer = observer_of(command, {config, *trainer, data, *directory});
+    if (devices.own.is_cpu() && settings.train.precision == "bf16" &&
+        !models::has_bfloat16_instructions()) {
+      observer->on_note(
+          "this CPU has no bfloat16 instructions (AVX512-BF16 or AMX): train.precision=bf16 is "
+          "emulated and slower than fp32");
+    }
     return std::filesystem::absolute(directory->path()).string();
   });
   if (!first) directory.emplace(folder);

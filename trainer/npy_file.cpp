@@ -134,8 +134,10 @@ class Reader {
       if (error != std::errc() || rest != digits.data() + digits.size() || size < 0)
         fail(at_, "its shape is not a list of sizes");
       // A bound far above any file keeps the product from overflowing.
-      if (size > int64_t{1} << 40 || (count_ *= static_cast<uint64_t>(size)) > uint64_t{1} << 48)
+      constexpr uint64_t kMost = uint64_t{1} << 48;
+      if (size > 0 && count_ > kMost / static_cast<uint64_t>(size))
         fail(at_, "its shape is too large");
+      count_ *= static_cast<uint64_t>(size);
       shape_.push_back(size);
       if (shape_.size() > kMostDimensions) fail(at_, "it has too many dimensions");
       if (next() == ',') take(',');
