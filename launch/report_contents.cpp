@@ -69,7 +69,8 @@ std::vector<PageChart> charts_of(const std::vector<RunMaterial>& runs) {
             {.name = alone ? split : fmt::format("{}, {}", runs[r].name, split),
              .x = std::move(history.epochs),
              .y = std::move(history.values),
-             .colour = figures::line_colour(alone && !train ? 1 : static_cast<int64_t>(r)),
+             .colour = alone ? figures::line_colour(train ? 0 : 1)
+                             : figures::line_colour(static_cast<int64_t>(r), std::ssize(runs)),
              .dashed = !alone && train});
       }
     }

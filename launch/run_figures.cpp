@@ -160,8 +160,9 @@ NamedFigure curves_of_runs(const std::vector<RunMaterial>& runs) {
     CurvePanel panel{.title = drawn.title, .y_label = drawn.unit};
     for (size_t r = 0; r < runs.size(); ++r) {
       const auto split = held_out_split(runs[r].metrics);
-      panel.curves.push_back(curve_of(runs[r].metrics, split, drawn, runs[r].name,
-                                      figures::line_colour(static_cast<int64_t>(r))));
+      panel.curves.push_back(
+          curve_of(runs[r].metrics, split, drawn, runs[r].name,
+                   figures::line_colour(static_cast<int64_t>(r), std::ssize(runs))));
     }
     panels.push_back(std::move(panel));
   }

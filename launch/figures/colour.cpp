@@ -37,6 +37,11 @@ Colour along(const Table& table, double position) {
 
 Colour line_colour(int64_t index) { return kLines[index % std::ssize(kLines)]; }
 
+Colour line_colour(int64_t index, int64_t count) {
+  if (count <= std::ssize(kLines)) return line_colour(index);
+  return spectrum(static_cast<double>(index) / static_cast<double>(count - 1));
+}
+
 Colour class_colour(int64_t index) { return kClasses[index % std::ssize(kClasses)]; }
 
 Colour spectrum(double position) {

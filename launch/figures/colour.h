@@ -21,6 +21,8 @@ inline constexpr Colour kPaper{1, 1, 1};
 
 // For a few curves: Okabe & Ito 2008 without black and yellow, again from the first after seven.
 Colour line_colour(int64_t index);
+// For one of `count` curves: the same where they suffice, else along the spectrum.
+Colour line_colour(int64_t index, int64_t count);
 // For ten classes as clouds of points: Petroff 2021 (arXiv:2107.02270), again from the first after
 // ten.
 Colour class_colour(int64_t index);

@@ -6,6 +6,7 @@
 #include "launch/figures/curve_figure.h"
 #include "launch/figures/image_figures.h"
 #include "launch/figures/latent_figures.h"
+#include "launch/figures/ticks.h"
 
 namespace elbow::launch::figures {
 namespace {

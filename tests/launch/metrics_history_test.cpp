@@ -25,7 +25,7 @@ TEST(MetricsHistory, ReadsEachNumberOfEachSplit) {
   const tests::TemporaryDirectory folder;
   const auto lines = read_metrics(folder.write("metrics.jsonl", kLines));
   ASSERT_EQ(lines.size(), 3u);
-  EXPECT_EQ(lines[0].numbers.size(), 5u) << "lists are no numbers";
+  EXPECT_EQ(lines[0].numbers.size(), 4u) << "lists are no numbers";
   EXPECT_EQ(held_out_split(lines), "test");
   const auto loss = history_of(lines, "train", "loss");
   EXPECT_THAT(loss.epochs, ElementsAre(1, 2));

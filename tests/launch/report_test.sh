@@ -63,7 +63,7 @@ frame.onload = () => setTimeout(() => {
 }, 300);
 </script>
 HTML
-  timeout 120 "$browser" --headless --no-sandbox --disable-gpu --allow-file-access-from-files --user-data-dir="$folder/profile" \
+  timeout 120 "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars --allow-file-access-from-files --user-data-dir="$folder/profile" \
     --host-resolver-rules="MAP * ~NOTFOUND" --virtual-time-budget=8000 --window-size="$2,1000" --dump-dom "file://$folder/frame.html" 2>browser.err |
     grep -oE 'data-found="[^"]*"'
 }

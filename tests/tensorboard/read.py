@@ -6,11 +6,12 @@ Usage: read.py RUN. Fails where anything that a run logs is missing.
 import pathlib
 import sys
 
-from tensorboard.backend.event_processing import event_multiplexer
+from tensorboard.backend.event_processing import event_accumulator, event_multiplexer
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 run = pathlib.Path(sys.argv[1])
-runs = event_multiplexer.EventMultiplexer().AddRunsFromDirectory(str(run / "tensorboard"))
+everything = dict.fromkeys(event_accumulator.DEFAULT_SIZE_GUIDANCE, 0)
+runs = event_multiplexer.EventMultiplexer(size_guidance=everything).AddRunsFromDirectory(str(run / "tensorboard"))
 runs.Reload()
 assert set(runs.Runs()) == {".", "train", "test"}, runs.Runs()
 

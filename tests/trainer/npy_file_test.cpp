@@ -55,11 +55,8 @@ TEST(NpyFile, HasTheBytesThatNumPyWrites) {
   write_npy(folder.path() / "a.npy", at::zeros({2, 1}));
   const auto bytes = read_file(folder.path() / "a.npy");
   const std::string text(bytes.begin(), bytes.end());
-  EXPECT_EQ(text.substr(0, 70),
-            std::string("\x93NUMPY\x01\x00\x76\x00"
-                        "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }",
-                        69) +
-                " ");
+  EXPECT_EQ(text.substr(0, 10), std::string("\x93NUMPY\x01\x00\x76\x00", 10));
+  EXPECT_EQ(text.substr(10, 60), "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), } ");
   EXPECT_EQ(text.size(), 128u + 8u);
   EXPECT_EQ(text[127], '\n');
 }
@@ -87,7 +84,7 @@ TEST(NpyFile, RefusesWhatIsDamagedOrOfAnotherKindWithTheByte) {
   EXPECT_THAT(changed("<f4", ">f4"), HasSubstr("'>f4' is not read"));
   EXPECT_THAT(changed("<f4", "|O"), HasSubstr("'|O' is not read"));
   EXPECT_THAT(changed("(3,)", "(-3,)"), HasSubstr("not a list of sizes"));
-  EXPECT_THAT(changed("(3,)", "(99999999999999,)"), HasSubstr("too large"));
+  EXPECT_THAT(changed("(3,)", "(9999999999,9999999999)"), HasSubstr("too large"));
   EXPECT_THAT(changed("'shape': (3,), ", ""), HasSubstr("lacks"));
   EXPECT_THAT(changed("descr", "other"), HasSubstr("unknown key 'other'"));
 }
