@@ -16,7 +16,9 @@ constexpr int64_t kPiece = 1000;  // examples at a time
 Codec::Codec(const models::Model& model, const at::Tensor& parameters,
              const trainer::BatchRequest& request)
     : model_(model),
-      parameters_(model.layout(), parameters),
+      parameters_(model.layout(), parameters, /*gradients=*/{},
+                  model.precision() == models::Precision::kBfloat16 ? parameters.to(at::kBFloat16)
+                                                                    : at::Tensor()),
       request_(request),
       device_(parameters.device()) {
   if (request_.binarise == trainer::Binarise::kStochastic)

@@ -19,9 +19,10 @@ class UsageError : public trainer::SettingError {
 };
 
 struct TrainCommand {
-  std::optional<std::filesystem::path> config;  // unset: the built-in kl_vae.cfg
-  std::vector<std::string> words;               // key=value
-  std::optional<std::filesystem::path> out;     // unset: runs/NAME-DATE-TIME
+  std::optional<std::filesystem::path> config;     // unset: the built-in kl_vae.cfg
+  std::vector<std::string> words;                  // key=value
+  std::optional<std::filesystem::path> out;        // unset: runs/NAME-DATE-TIME
+  std::optional<std::filesystem::path> init_from;  // run whose weights are the first ones
   ProgressStyle progress = ProgressStyle::kAuto;
 };
 

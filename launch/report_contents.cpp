@@ -117,16 +117,18 @@ PageTable results_table(const std::vector<RunMaterial>& runs) {
 
 PageTable run_table(const std::vector<RunMaterial>& runs) {
   PageTable table{.title = runs.size() == 1 ? "Run" : "Runs", .header = {""}};
-  std::vector<std::vector<std::string>> rows = {{"status"},
-                                                {"beta"},
-                                                {"kl_wt"},
-                                                {"parameters"},
-                                                {"duration"},
-                                                {"examples/s in training"},
-                                                {"share of |μ| within 1 SD of the prior"},
-                                                {"… within 2 SD"},
-                                                {"… within 5 SD"},
-                                                {"sharpness of prior samples, mean 4p(1−p)"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"status"},
+      {"beta"},
+      {"kl_wt"},
+      {"parameters"},
+      {"duration"},
+      {"examples/s in training"},
+      {"share of |μ| within 1 SD of the prior"},
+      {"… within 2 SD"},
+      {"… within 5 SD"},
+      {"sharpness of prior samples, mean 4p(1−p)"},
+      {"entropy of the grey data, nats: the reconstruction's floor"}};
   for (const auto& run : runs) {
     table.header.push_back(run.name);
     const double beta = beta_of(run);
@@ -145,6 +147,8 @@ PageTable run_table(const std::vector<RunMaterial>& runs) {
       cells.push_back(fmt::format("{:.4f}", numbers.sample_sharpness));
     }
     cells.resize(rows.size(), "–");
+    const auto floor = run.recon_floor_nats.find(held_out_split(run.metrics));
+    if (floor != run.recon_floor_nats.end()) cells.back() = number_text(floor->second);
     for (size_t i = 0; i < rows.size(); ++i) rows[i].push_back(cells[i]);
   }
   table.rows = std::move(rows);

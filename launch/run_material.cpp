@@ -129,6 +129,9 @@ RunMaterial read_run(const std::filesystem::path& folder) {
       .seconds = number_of(result, "seconds"),
       .examples_per_s = number_of(result, "examples_per_s"),
       .metrics = read_metrics(run.metrics())};
+  if (const auto floors = result.find("recon_floor_nats"); floors != result.end())
+    for (const auto& [split, nats] : floors->items())
+      if (nats.is_number()) material.recon_floor_nats[split] = nats.get<double>();
   for (const auto& [epoch, file] : trainer::posterior_traces(run.traces()))
     material.traces[epoch] = trainer::load_posterior_trace(file);
   const auto& settings = material.config.settings;

@@ -47,6 +47,7 @@ struct RunMaterial {
   std::string status;  // of result.json; "running or stopped" where there is none
   double seconds = 0, examples_per_s = 0;
   int64_t parameters = 0;
+  std::map<std::string, double> recon_floor_nats;  // by split: the entropy of grey data
   std::vector<MetricsLine> metrics;
   std::map<int64_t, at::Tensor> traces;  // by epoch, [steps, 2, latent]
   std::optional<ModelView> model;        // unset where the run has no weights yet

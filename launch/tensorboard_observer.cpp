@@ -91,7 +91,7 @@ class TensorboardObserver : public trainer::Observer {
       histograms(train.step);
     }
     const int64_t every = settings().log.pictures_every;
-    if (every > 0 && (train.epoch % every == 0 || train.epoch == settings().train.epochs))
+    if (every > 0 && (train.epoch % every == 0 || train.epoch == run_.trainer.epochs()))
       pictures(train.epoch, train.step);
   }
 

@@ -1,4 +1,7 @@
+#include <fmt/format.h>
+
 #include <cstdio>
+#include <stdexcept>
 
 #include "launch/commands.h"
 #include "launch/effective_config.h"
@@ -10,6 +13,8 @@
 #include "launch/training.h"
 #include "launch/world.h"
 #include "models/products.h"
+#include "trainer/error.h"
+#include "trainer/starting_weights.h"
 #include "trainer/text_file.h"
 #include "trainer/trial.h"
 
@@ -35,12 +40,12 @@ trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
 // What watches the run on rank 0.
 std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, const WatchedRun& run) {
   std::vector<std::unique_ptr<trainer::Observer>> observers;
-  observers.push_back(make_progress(command.progress, run.config.settings.train.epochs));
+  observers.push_back(make_progress(command.progress, run.trainer.epochs()));
   observers.push_back(make_tensorboard_observer(run));
   return observers_together(std::move(observers));
 }
 
-RunDescription description_of(const trainer::Trainer& trainer, const trainer::Dataset& data,
+RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset& data,
                               const trainer::Manifest& manifest,
                               const trainer::RunDirectory& directory, const Devices& devices) {
   RunDescription run{.folder = directory.path(),
@@ -50,11 +55,26 @@ RunDescription description_of(const trainer::Trainer& trainer, const trainer::Da
                      .threads_per_rank = manifest.threads_per_rank,
                      .backend = manifest.backend,
                      .ranks = manifest.ranks,
-                     .device_choice = devices.why};
+                     .device_choice = devices.why,
+                     .steps = trainer.total_steps(),
+                     .recon_floor_nats = trainer.recon_floor_nats()};
   for (const auto* split : {&data.train, &data.validation, &data.test}) {
     if (split->examples() > 0) run.splits.emplace_back(split->name, split->examples());
   }
   return run;
+}
+
+// Every rank reads the file.
+void start_from(const std::filesystem::path& from, trainer::Trainer& trainer) {
+  const auto weights = trainer::read_starting_weights(from);
+  try {
+    trainer.start_from(weights.tensors);
+  } catch (const std::invalid_argument& error) {
+    throw trainer::SettingError(
+        fmt::format("--init-from {} does not fit, because {}: give this run the same model.* "
+                    "settings and images of the same size",
+                    from.string(), error.what()));
+  }
 }
 
 }  // namespace
@@ -68,6 +88,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   const auto& [config, data, devices, guard, team, trainer] = *training;
   const auto& settings = config.settings;
   auto& ranks = training->ranks(world);
+  if (command.init_from) world.together([&] { start_from(*command.init_from, *trainer); });
 
   // The folder comes last, so that what is refused leaves none.
   const auto manifest = manifest_of(arguments, ranks, data, devices, team->size());

@@ -26,6 +26,7 @@ nlohmann::ordered_json metrics_json(const SplitMetrics& metrics) {
   put_number(object, "mu_std", metrics.mu_std);
   put_number(object, "sigma_mean", metrics.sigma_mean);
   put_number(object, "sigma_std", metrics.sigma_std);
+  put_number(object, "clamp_rate", metrics.clamp_rate);
   if (metrics.sigma_min) put_number(object, "sigma_min", *metrics.sigma_min);
   if (metrics.sigma_max) put_number(object, "sigma_max", *metrics.sigma_max);
   put_number(object, "seconds", metrics.seconds);

@@ -6,9 +6,9 @@
 #include <chrono>
 
 #include "models/initialisation.h"
-#include "models/linear.h"
 #include "trainer/error.h"
 #include "trainer/metric_sums.h"
+#include "trainer/pixel_counts.h"
 
 namespace elbow::trainer {
 namespace {
@@ -30,34 +30,9 @@ Binarise binarise_named(const std::string& name) {
 
 }  // namespace
 
-Row row_of(const Settings& settings, int64_t observed) {
-  return {
-      .seed = static_cast<uint64_t>(settings.train.seed),
-      .beta = effective_beta(settings.objective, observed),
-      .anneal_steps = settings.objective.anneal == "linear" ? settings.objective.anneal_steps : 0.0,
-      .l2 = settings.objective.l2,
-      .lr = settings.optimizer.lr};
-}
-
-std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed) {
-  return models::make_vae({.observed = observed,
-                           .encoder = settings.model.encoder,
-                           .latent = settings.model.latent,
-                           .decoder = settings.model.decoder,
-                           .activation = models::activation_named(settings.model.activation),
-                           .precision = settings.train.precision == "bf16"
-                                            ? models::Precision::kBfloat16
-                                            : models::Precision::kFloat32});
-}
-
 BatchRequest request_of(const DataSettings& settings) {
   return {.binarise = binarise_named(settings.binarise),
           .threshold = static_cast<int>(settings.threshold)};
-}
-
-int64_t leaves_of(const TrainSettings& settings) {
-  if (settings.reproducible != "exact") return 0;
-  return settings.leaves > 0 ? settings.leaves : automatic_leaves(settings.batch_size);
 }
 
 Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
@@ -67,32 +42,56 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       ranks_(ranks),
       team_(team),
       model_(model_of(settings, data.observed())),
-      objective_(models::make_elbo()),
+      objective_(objective_of(settings, data.observed())),
       optimizer_(settings.optimizer),
       scale_(settings.objective.reduction == "pixel_mean"
                  ? 1.0 / static_cast<double>(data.observed())
                  : 1.0) {
   pack_.rows = std::move(rows);
   const auto count = static_cast<int64_t>(pack_.rows.size());
-  const auto initial = at::zeros({count, model_->layout().size()});
-  const auto how = models::initialisation_named(settings.model.initialisation);
-  team_.run(count, [&](int64_t k) {
-    models::initialise(model_->layout(), how, settings_.model.initial_std, pack_.rows[k].seed,
-                       initial.select(0, k));
-  });
-  pack_.parameters = initial.to(device);
+  pack_.parameters = initial_weights().to(device);
   pack_.state = at::zeros({count, optimizer_.states(), model_->layout().size()}, device);
+  if (settings.optimizer.kind == "adam")
+    pack_.state.select(1, 1).fill_(settings.optimizer.second_moment_start);
   step_ = std::make_unique<Step>(StepParts{.model = *model_,
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
                                            .data = data_.train,
-                                           .request = request_of(settings.data),
+                                           .request = request_of(settings_.data),
                                            .batch_size = settings.train.batch_size,
                                            .shuffle = settings.train.shuffle,
                                            .scale = scale_,
                                            .leaves = leaves_of(settings.train)},
                                  pack_, ranks_, team_);
   trace_ = at::empty({count, steps_per_epoch(), 2, model_->latent()});
+  for (auto& row : pack_.rows) row.rate.total_steps = static_cast<double>(total_steps());
+}
+
+at::Tensor Trainer::initial_weights() {
+  const auto& layout = model_->layout();
+  const auto count = static_cast<int64_t>(pack_.rows.size());
+  const auto weights = at::zeros({count, layout.size()});
+  const auto how = models::initialisation_named(settings_.model.initialisation);
+  team_.run(count, [&](int64_t k) {
+    models::initialise(layout, how, settings_.model.initial_std, pack_.rows[k].seed,
+                       weights.select(0, k));
+  });
+  if (settings_.model.output_bias == "data_mean") {
+    const auto means = pixel_means(data_.train, request_of(settings_.data), ranks_, team_);
+    layout.view(weights, model_->output_bias()).copy_(model_->output_bias_for(means));
+  }
+  return weights;
+}
+
+int64_t Trainer::total_steps() const {
+  return settings_.train.steps > 0 ? settings_.train.steps
+                                   : settings_.train.epochs * steps_per_epoch();
+}
+
+void Trainer::start_from(const std::vector<std::pair<std::string, at::Tensor>>& weights) {
+  auto row = at::zeros({model_->layout().size()});
+  model_->layout().from_named(weights, row);
+  pack_.parameters.copy_(row.unsqueeze(0).expand_as(pack_.parameters));
 }
 
 at::Tensor Trainer::posterior_trace(int64_t row) const {
@@ -104,11 +103,22 @@ void Trainer::set_posterior_trace(int64_t row, const at::Tensor& done) {
   trace_steps_ = done.size(0);
 }
 
+const std::map<std::string, double>& Trainer::recon_floor_nats() {
+  if (recon_floor_nats_) return *recon_floor_nats_;
+  auto& floors = recon_floor_nats_.emplace();
+  if (settings_.model.likelihood != "bernoulli" || settings_.data.binarise != "none") return floors;
+  for (const auto* split : {&data_.train, &data_.selection()}) {
+    if (!split->source) floors[split->name] = entropy_floor_nats(split->images);
+  }
+  return floors;
+}
+
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
   return evaluate({.model = *model_,
                    .data = split,
                    .split = id,
                    .request = request_of(settings_.data),
+                   .objective = *objective_,
                    .scale = scale_},
                   pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
 }
@@ -130,7 +140,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
   auto recent_sums = at::zeros({kMetricSums}, at::kDouble);  // of row 0
   auto recent = start;
   EpochResult result;
-  while (pack_.batch < steps) {
+  while (pack_.batch < steps && !finished()) {
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
     sums.add_(step_sums);
     trace_.select(1, pack_.batch - 1).copy_(step_->posterior_of_first());
@@ -139,12 +149,12 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
     const double* of_step = step_sums.const_data_ptr<double>();
     recent_sums.add_(step_sums.select(0, 0));
     if (observer != nullptr &&
-        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps)) {
+        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || finished())) {
       const double* so_far = sums.const_data_ptr<double>();
       const double elapsed = seconds_since(recent);
       const auto lately = metrics_of(recent_sums.const_data_ptr<double>());
       observer->on_step({.epoch = pack_.rows[0].epoch + 1,
-                         .epochs = settings_.train.epochs,
+                         .epochs = epochs(),
                          .step_in_epoch = pack_.batch,
                          .steps_per_epoch = steps,
                          .steps_done = steps_done_,
@@ -158,14 +168,15 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
       recent = Clock::now();
       recent_sums.zero_();
     }
-    if (of_step[kStopVotes] > 0 && pack_.batch < steps) {
+    if (of_step[kStopVotes] > 0 && pack_.batch < steps && !finished()) {
       seconds_done_ += seconds_since(start);
       result.interrupted = true;
       return result;
     }
   }
   const double seconds = seconds_since(start);
-  pack_.batch = 0;
+  const bool whole = pack_.batch == steps;  // else train.steps ended the run within the epoch
+  if (whole) pack_.batch = 0;
   for (int64_t k = 0; k < rows; ++k) {
     auto& row = pack_.rows[k];
     ++row.epoch;
@@ -179,6 +190,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
     const auto& held_out = data_.selection();
     const auto id = held_out.name == data_.test.name ? SplitId::kTest : SplitId::kValidation;
     result.held_out.push_back(evaluate_row(k, held_out, id));
+    if (!whole) --row.epoch;
   }
   seconds_done_ += seconds_since(start);
   return result;

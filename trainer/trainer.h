@@ -6,11 +6,15 @@
 
 #include <c10/core/Device.h>
 
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "comm/communicator.h"
 #include "models/model.h"
+#include "trainer/assembly.h"
 #include "trainer/dataset.h"
 #include "trainer/evaluation.h"
 #include "trainer/interruption.h"
@@ -22,17 +26,8 @@
 
 namespace elbow::trainer {
 
-// The row that a trial's settings describe. observed: pixels of an example.
-Row row_of(const Settings& settings, int64_t observed);
-
-// The network that a trial's settings describe.
-std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed);
-
-// How bytes become numbers. Throws SettingError.
+// How bytes become numbers in training. Throws SettingError.
 BatchRequest request_of(const DataSettings& settings);
-
-// Leaves of exact mode for these settings; 0 in fast mode.
-int64_t leaves_of(const TrainSettings& settings);
 
 struct EpochResult {
   bool interrupted =
@@ -50,12 +45,26 @@ class Trainer {
   Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
           comm::Communicator& ranks, ThreadTeam& team, at::Device device = at::kCPU);
 
-  // From the pack's position to the end of its epoch, and the evaluation after it. Either may be
-  // null; `observer` gets on_step only. Throws NonFinite, comm::PeerLost.
+  // Optimizer steps of the whole run, and the epochs that they begin.
+  int64_t total_steps() const;
+  int64_t epochs() const { return (total_steps() + steps_per_epoch() - 1) / steps_per_epoch(); }
+  bool finished() const { return pack_.rows[0].step >= total_steps(); }
+
+  // Puts named weights, in PyTorch's layout, into every row. Throws std::invalid_argument that
+  // names the tensor that does not fit.
+  void start_from(const std::vector<std::pair<std::string, at::Tensor>>& weights);
+
+  // From the pack's position to the end of its epoch, or of the run, and the evaluation after it.
+  // Either may be null; `observer` gets on_step only. Throws NonFinite, comm::PeerLost.
   EpochResult run_epoch(Observer* observer, const Interruption* interruption);
 
   // `count` steps, over epochs' ends, without evaluations: for measurements.
   void run_steps(int64_t count);
+
+  // The entropy that a reconstruction in nats cannot go below, by split: where a Bernoulli loss is
+  // taken of grey values, for train and selection, if they lie in memory. Counted at the first
+  // call.
+  const std::map<std::string, double>& recon_floor_nats();
 
   SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);
 
@@ -71,6 +80,8 @@ class Trainer {
   int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
 
  private:
+  at::Tensor initial_weights();
+
   Settings settings_;
   const Dataset& data_;
   comm::Communicator& ranks_;
@@ -80,6 +91,7 @@ class Trainer {
   Optimizer optimizer_;
   double scale_;
   Pack pack_;
+  std::optional<std::map<std::string, double>> recon_floor_nats_;
   std::unique_ptr<Step> step_;
   at::Tensor trace_;         // [K, steps per epoch, 2, latent]
   int64_t trace_steps_ = 0;  // filled

@@ -1,6 +1,7 @@
 #include "trainer/trial.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <cmath>
@@ -36,8 +37,9 @@ void save_trace(const RunDirectory& directory, const Trainer& trainer) {
 }
 
 // What is left behind: the weights as they are, then result.json.
-void finish(const RunDirectory& directory, const Trainer& trainer, RunResult& result) {
+void finish(const RunDirectory& directory, Trainer& trainer, RunResult& result) {
   save_trace(directory, trainer);
+  result.recon_floor_nats = trainer.recon_floor_nats();
   result.weights = save_weights(directory, trainer);
   write_result(directory.result(), result);
 }
@@ -47,10 +49,16 @@ bool better(const SplitMetrics& metrics, const std::optional<SplitMetrics>& best
   return !best || !std::isfinite(best->elbo_nats) || metrics.elbo_nats > best->elbo_nats;
 }
 
+std::string early_stop_text(const SplitMetrics& best, int64_t patience) {
+  return fmt::format("stopped early: {} epochs without a better elbo on split '{}' than epoch {}'s",
+                     patience, best.split, best.epoch);
+}
+
 // The epochs that are left.
 void run_epochs(const TrialParts& parts, Trainer& trainer, MetricsLog* log, RunResult& result) {
   double train_seconds = 0, train_examples = 0;
-  while (result.epochs_done < parts.settings.train.epochs) {
+  const int64_t patience = parts.settings.train.patience;
+  while (!trainer.finished()) {
     const auto epoch = trainer.run_epoch(parts.observer, &parts.interruption);
     if (epoch.interrupted) {
       result.status = RunStatus::kInterrupted;
@@ -71,12 +79,17 @@ void run_epochs(const TrialParts& parts, Trainer& trainer, MetricsLog* log, RunR
     train_seconds += train.seconds;
     train_examples += static_cast<double>(train.examples);
     result.examples_per_s = train_examples / train_seconds;
+    if (patience > 0 && train.epoch - result.best->epoch >= patience && !trainer.finished()) {
+      if (parts.observer != nullptr)
+        parts.observer->on_note(early_stop_text(*result.best, patience));
+      return;
+    }
   }
 }
 
 // The survivors of a lost rank agree on who is the lowest of them, and that one finishes the run
 // folder.
-void finish_after_loss(const TrialParts& parts, const Trainer& trainer, RunResult& result,
+void finish_after_loss(const TrialParts& parts, Trainer& trainer, RunResult& result,
                        const comm::PeerLost& loss) {
   const auto survivors = parts.ranks.shrink();
   if (survivors->rank() != 0) return;

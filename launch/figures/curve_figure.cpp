@@ -68,13 +68,15 @@ Figure curve_figure(const std::vector<CurvePanel>& panels, const std::string& x_
               std::vector<double> x;
               for (const auto& curve : panels[p].curves)
                 x.insert(x.end(), curve.x.begin(), curve.x.end());
+              const auto across = scale_around(x, /*logarithmic=*/false, /*room=*/0.02);
               Axes axes(canvas,
                         {kPanelWidth * static_cast<double>(p), legend, kPanelWidth, kPanelHeight},
                         {.title = panels[p].title,
                          .x_label = x_label,
                          .y_label = panels[p].y_label,
-                         .x = scale_around(x, /*logarithmic=*/false, /*room=*/0.02),
-                         .y = scale_of_values(panels[p])});
+                         .x = across,
+                         .y = scale_of_values(panels[p]),
+                         .x_ticks = whole_ticks(across)});
               for (const auto& curve : panels[p].curves) {
                 Stroke stroke{.colour = curve.colour, .width = 1.2};
                 if (curve.dashed) stroke.dash = {3, 2};

@@ -23,6 +23,7 @@ struct CurvePanel {
   std::vector<Curve> curves;
 };
 
+// x are whole numbers, such as epochs or steps.
 Figure curve_figure(const std::vector<CurvePanel>& panels, const std::string& x_label);
 
 }  // namespace elbow::launch::figures

@@ -100,4 +100,13 @@ std::vector<Tick> ticks_of(const Scale& scale, int wanted) {
   return ticks;
 }
 
+std::vector<Tick> whole_ticks(const Scale& scale, int wanted) {
+  std::vector<Tick> ticks;
+  for (const auto& tick : ticks_of(scale, wanted)) {
+    const double whole = std::round(tick.value);
+    if (std::abs(tick.value - whole) < 1e-6) ticks.push_back({whole, label_of(whole, 1)});
+  }
+  return ticks;
+}
+
 }  // namespace elbow::launch::figures

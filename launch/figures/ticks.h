@@ -27,5 +27,7 @@ struct Tick {
 // Linear: about `wanted` multiples of 1, 2 or 5 times a power of ten within the scale.
 // Logarithmic: powers of ten, with 2 and 5 between them where that leaves too few.
 std::vector<Tick> ticks_of(const Scale& scale, int wanted = 5);
+// The same of whole numbers alone, such as epochs; a linear scale.
+std::vector<Tick> whole_ticks(const Scale& scale, int wanted = 5);
 
 }  // namespace elbow::launch::figures

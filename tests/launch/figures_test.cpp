@@ -30,6 +30,12 @@ TEST(Ticks, AreMultiplesThatPeopleRead) {
   EXPECT_THAT(labels_of({0.15, 1.1, /*logarithmic=*/true}), ElementsAre("0.2", "0.5", "1"));
 }
 
+TEST(Ticks, EpochsAreWhole) {
+  std::vector<std::string> labels;
+  for (const auto& tick : whole_ticks({0.98, 3.02})) labels.push_back(tick.label);
+  EXPECT_THAT(labels, ElementsAre("1", "2", "3"));
+}
+
 TEST(Ticks, AnyScaleHasTwoToTwiceTheWanted) {
   for (const double low : {-3.0, 0.0, 1e-7, 171.3}) {
     for (double extent = 1e-6; extent < 1e6; extent *= 1.7) {
