@@ -1,7 +1,6 @@
 #include "launch/codec.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 #include <numeric>
 #include <vector>
@@ -36,19 +35,16 @@ at::Tensor Codec::examples(const trainer::Split& split, int64_t begin, int64_t c
 }
 
 Posteriors Codec::encode(const at::Tensor& x) const {
-  at::NoGradGuard no_gradient;
   std::vector<at::Tensor> means, scales;
   for (const auto& piece : x.split(kPiece)) {
-    const auto noise = at::zeros({1, piece.size(0), latent()}, device_);
-    const auto terms = model_.terms(parameters_, {piece.unsqueeze(0).to(device_), noise});
-    means.push_back(terms.posterior_mean.select(0, 0).cpu());
-    scales.push_back(terms.posterior_scale.select(0, 0).cpu());
+    const auto posterior = model_.encode(parameters_, piece.unsqueeze(0).to(device_));
+    means.push_back(posterior.mean.select(0, 0).cpu());
+    scales.push_back(posterior.scale.select(0, 0).cpu());
   }
   return {at::cat(means), at::cat(scales)};
 }
 
 at::Tensor Codec::decode(const at::Tensor& z) const {
-  at::NoGradGuard no_gradient;
   std::vector<at::Tensor> images;
   for (const auto& piece : z.split(kPiece)) {
     images.push_back(

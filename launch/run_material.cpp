@@ -64,8 +64,10 @@ std::shared_ptr<LoadedModel> load_model(const trainer::Settings& settings,
   try {
     loaded->model->layout().from_named(trainer::read_safetensors(weights).tensors,
                                        loaded->parameters.select(0, 0));
+  } catch (const trainer::DataError& error) {
+    throw trainer::DamagedCheckpoint(error.what());
   } catch (const std::invalid_argument& error) {
-    throw trainer::DataError(
+    throw trainer::DamagedCheckpoint(
         fmt::format("{} does not fit the run's config.cfg: {}; take the run "
                     "folder as it was written",
                     weights.string(), error.what()));
@@ -141,8 +143,9 @@ RunMaterial read_run(const std::filesystem::path& folder) {
   if (weights.empty()) return material;
   const auto loaded = load_model(settings, data, weights);
   material.parameters = loaded->model->layout().trainable();
-  material.model = view_of(*loaded->codec, data.selection(), {data.height, data.width},
-                           static_cast<uint64_t>(settings.train.seed), kMostEncoded);
+  material.model =
+      view_of(*loaded->codec, data.selection(), {data.height, data.width, data.channels},
+              static_cast<uint64_t>(settings.train.seed), kMostEncoded);
   material.model->decode = [loaded](const at::Tensor& z) { return loaded->codec->decode(z); };
   return material;
 }

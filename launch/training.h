@@ -31,6 +31,14 @@ struct Training {
   }
 };
 
+// Cores that this process may use, shared with the other ranks of its host. A GPU needs one.
+int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& session,
+                   const Devices& devices);
+
+// The devices, and in exact mode all that its bits rely on. Every rank calls it, before its first
+// product. Throws SharedError.
+Devices agree_on_devices(const trainer::TrainSettings& settings, World& world);
+
 // Reads the configuration on rank 0 and the data on every rank, agrees on devices and, in exact
 // mode, on what its bits rely on, and builds the trainer. Every rank calls it, before its first
 // product. `world` must outlive the result. Throws SharedError.

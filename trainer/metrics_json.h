@@ -14,4 +14,8 @@ void put_number(nlohmann::ordered_json& object, const char* name, double value);
 
 nlohmann::ordered_json metrics_json(const SplitMetrics& metrics);
 
+// The aggregated posterior's covariance as a list of rows; empty where it was not kept. Too long
+// for a line of metrics.
+nlohmann::ordered_json covariance_json(const PosteriorStatistics& posterior);
+
 }  // namespace elbow::trainer

@@ -19,21 +19,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Binarise binarise_named(const std::string& name) {
-  if (name == "none") return Binarise::kNone;
-  if (name == "threshold") return Binarise::kThreshold;
-  if (name == "stochastic") return Binarise::kStochastic;
-  if (name == "static") return Binarise::kStatic;
-  throw SettingError(
-      fmt::format("data.binarise = {}: choose none, threshold, stochastic or static", name));
-}
-
 }  // namespace
-
-BatchRequest request_of(const DataSettings& settings) {
-  return {.binarise = binarise_named(settings.binarise),
-          .threshold = static_cast<int>(settings.threshold)};
-}
 
 Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
                  comm::Communicator& ranks, ThreadTeam& team, at::Device device)
@@ -44,9 +30,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       model_(model_of(settings, data.observed())),
       objective_(objective_of(settings, data.observed())),
       optimizer_(settings.optimizer),
-      scale_(settings.objective.reduction == "pixel_mean"
-                 ? 1.0 / static_cast<double>(data.observed())
-                 : 1.0) {
+      scale_(scale_of(settings.objective, data.observed())) {
   pack_.rows = std::move(rows);
   const auto count = static_cast<int64_t>(pack_.rows.size());
   pack_.parameters = initial_weights().to(device);
@@ -114,12 +98,14 @@ const std::map<std::string, double>& Trainer::recon_floor_nats() {
 }
 
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
+  if (!mean_picture_) mean_picture_ = mean_picture_of(settings_, data_.train, ranks_, team_);
   return evaluate({.model = *model_,
                    .data = split,
                    .split = id,
                    .request = request_of(settings_.data),
                    .objective = *objective_,
-                   .scale = scale_},
+                   .scale = scale_,
+                   .mean_picture = *mean_picture_},
                   pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
 }
 
@@ -140,7 +126,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
   auto recent_sums = at::zeros({kMetricSums}, at::kDouble);  // of row 0
   auto recent = start;
   EpochResult result;
-  while (pack_.batch < steps && !finished()) {
+  while (pack_.batch < steps && !out_of_steps()) {
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
     sums.add_(step_sums);
     trace_.select(1, pack_.batch - 1).copy_(step_->posterior_of_first());
@@ -149,7 +135,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
     const double* of_step = step_sums.const_data_ptr<double>();
     recent_sums.add_(step_sums.select(0, 0));
     if (observer != nullptr &&
-        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || finished())) {
+        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || out_of_steps())) {
       const double* so_far = sums.const_data_ptr<double>();
       const double elapsed = seconds_since(recent);
       const auto lately = metrics_of(recent_sums.const_data_ptr<double>());
@@ -168,7 +154,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
       recent = Clock::now();
       recent_sums.zero_();
     }
-    if (of_step[kStopVotes] > 0 && pack_.batch < steps && !finished()) {
+    if (of_step[kStopVotes] > 0 && pack_.batch < steps && !out_of_steps()) {
       seconds_done_ += seconds_since(start);
       result.interrupted = true;
       return result;

@@ -26,9 +26,6 @@
 
 namespace elbow::trainer {
 
-// How bytes become numbers in training. Throws SettingError.
-BatchRequest request_of(const DataSettings& settings);
-
 struct EpochResult {
   bool interrupted =
       false;  // the ranks agreed to stop before the epoch's end; the metrics are then empty
@@ -81,6 +78,7 @@ class Trainer {
 
  private:
   at::Tensor initial_weights();
+  bool out_of_steps() const { return settings_.train.steps > 0 && finished(); }
 
   Settings settings_;
   const Dataset& data_;
@@ -92,6 +90,7 @@ class Trainer {
   double scale_;
   Pack pack_;
   std::optional<std::map<std::string, double>> recon_floor_nats_;
+  std::optional<at::Tensor> mean_picture_;  // made before the first evaluation
   std::unique_ptr<Step> step_;
   at::Tensor trace_;         // [K, steps per epoch, 2, latent]
   int64_t trace_steps_ = 0;  // filled
