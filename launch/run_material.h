@@ -54,7 +54,7 @@ struct RunMaterial {
 };
 
 // Throws trainer::SettingError where the folder is no run, DataError where its files or its data
-// are damaged.
+// are damaged, DamagedCheckpoint where its weights are.
 RunMaterial read_run(const std::filesystem::path& folder);
 
 }  // namespace elbow::launch

@@ -135,7 +135,7 @@ class TensorboardObserver : public trainer::Observer {
   }
 
   void pictures(int64_t epoch, int64_t step) {
-    const figures::ImageShape shape{run_.data.height, run_.data.width};
+    const figures::ImageShape shape{run_.data.height, run_.data.width, run_.data.channels};
     const auto seed = static_cast<uint64_t>(settings().train.seed);
     const auto look = codec();
     for (const auto* split : {&run_.data.train, &run_.data.selection()}) {
