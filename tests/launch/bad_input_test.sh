@@ -53,6 +53,18 @@ refused 2 "--out|empty" train --out ""
 refused 2 "--progress|'fancy'|auto, bar, plain, none" train --progress fancy
 refused 2 "--resume|'auto'|never" train --resume auto
 refused 2 "'b.cfg'|key=value" config /dev/null b.cfg
+refused 2 "which run|elbow report RUN" report
+refused 2 "there is no folder nowhere|run folder" report nowhere
+mkdir -p no_run && refused 2 "no_run|config.cfg|elbow train" report no_run
+refused 2 "--out|empty" report no_run --out ""
+refused 2 "unknown flag --outt|did you mean --out" report no_run --outt x
+mkdir -p half && printf '[train]\nepochs = 3\n' >half/config.cfg && echo '{"split":' >half/metrics.jsonl
+refused 3 "half/metrics.jsonl:1|remove the line" report half
+rm half/metrics.jsonl && mkdir half/traces && echo none >half/traces/posterior_epoch_0001.npy
+refused 3 "posterior_epoch_0001.npy|byte 0" report half
+rm -r half/traces && mkdir -p half/checkpoints/step_000000001 && echo none >half/checkpoints/step_000000001/model.safetensors
+refused 4 "model.safetensors|byte" report half
+train 2 "log.pictures_every = -1|0 to" log.pictures_every=-1
 mkdir -p old && echo "[train]" >old/config.cfg
 refused 2 "old|holds a run|--resume|--out" train --out old
 : >file
