@@ -75,6 +75,8 @@ void write_result(const std::filesystem::path& file, const RunResult& result) {
     json["final"][metrics.split] = metrics_json(metrics);
   json["best"] = result.best ? metrics_json(*result.best) : Json(nullptr);
   json["weights"] = result.weights.empty() ? Json(nullptr) : Json(result.weights);
+  json["rollbacks"] = result.rollbacks;
+  json["warnings"] = result.warnings;
   write_json(file, json);
 }
 

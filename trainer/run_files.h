@@ -46,6 +46,8 @@ struct RunResult {
   double seconds = 0;
   double examples_per_s = 0;  // training only, over the whole run
   std::string weights;        // file, relative to the run folder; "" where none was written
+  int64_t rollbacks = 0;      // after a step that was not finite
+  std::vector<std::string> warnings;  // what went wrong on the way, such as what was not saved
 };
 
 // Both replace the file at once and throw std::system_error that names it.

@@ -6,6 +6,7 @@
 
 #include <c10/core/Device.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "trainer/observer.h"
 #include "trainer/pack.h"
 #include "trainer/settings.h"
+#include "trainer/snapshot.h"
 #include "trainer/step.h"
 #include "trainer/thread_team.h"
 
@@ -47,9 +49,24 @@ class Trainer {
   Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
           comm::Communicator& ranks, ThreadTeam& team, at::Device device = at::kCPU);
 
-  // From the pack's position to the end of its epoch, and the evaluation after it. Either may be
-  // null; `observer` gets on_step only. Throws NonFinite, comm::PeerLost.
-  EpochResult run_epoch(Observer* observer, const Interruption* interruption);
+  // From the pack's position to the end of its epoch, and the evaluation after it. Each may be
+  // null; `observer` gets on_step only. after_step: called where the epoch goes on after a step, a
+  // place for snapshots. Throws NonFinite and comm::PeerLost, and the pack is then where its last
+  // whole step has left it.
+  EpochResult run_epoch(Observer* observer, const Interruption* interruption,
+                        const std::function<void()>& after_step = nullptr);
+
+  // A copy of all that the trainer needs to go on from here, equal on all ranks. Local: no rank
+  // waits for another. Allowed between steps, and after an exception of run_epoch().
+  Snapshot snapshot() const;
+  // Goes to where the snapshot was made, by any trainer of the same settings and number of rows.
+  // Every rank does it with an equal snapshot, before its next step.
+  void restore(const Snapshot& snapshot);
+  // Goes back to the first weights, with the rows as they were given.
+  void restart();
+
+  // Replaces the learning rate of a row.
+  void set_learning_rate(int64_t row, double lr) { pack_.rows.at(row).lr = lr; }
 
   // `count` steps, over epochs' ends, without evaluations: for measurements.
   void run_steps(int64_t count);
@@ -57,6 +74,7 @@ class Trainer {
   SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);
 
   const models::Model& model() const { return *model_; }
+  const Optimizer& optimizer() const { return optimizer_; }
   const Pack& pack() const { return pack_; }
   int64_t leaves() const { return leaves_of(settings_.train); }
   int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
@@ -72,7 +90,10 @@ class Trainer {
   std::unique_ptr<models::Objective> objective_;
   Optimizer optimizer_;
   double scale_;
+  std::vector<Row> first_rows_;
   Pack pack_;
+  at::Tensor epoch_sums_;     // [K, kMetricSums], float64: of this epoch's steps so far
+  double epoch_seconds_ = 0;  // that they took
   std::unique_ptr<Step> step_;
   int64_t steps_done_ = 0;
   double seconds_done_ = 0;
