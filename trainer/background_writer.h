@@ -1,5 +1,5 @@
-// One thread that does jobs in order, with room for one that waits. Whoever submits waits only where
-// that place is taken by a job that must not be dropped.
+// One thread that does jobs in order, with room for one that waits. Whoever submits waits only
+// where that place is taken by a job that must not be dropped.
 #pragma once
 
 #include <condition_variable>

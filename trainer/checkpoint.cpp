@@ -217,8 +217,7 @@ Checkpoint with_tensors(const StoredCheckpoint& stored, const TensorNames& names
   auto& rows = checkpoint.snapshot.rows;
   for (size_t k = 0; k < rows.size(); ++k) {
     rows[k].parameters = at::zeros({names.layout.size()});
-    rows[k].state =
-        at::zeros({static_cast<int64_t>(names.states.size()), names.layout.size()});
+    rows[k].state = at::zeros({static_cast<int64_t>(names.states.size()), names.layout.size()});
     take_row(stored, names, prefix_of(k, rows.size()), rows[k]);
   }
   return checkpoint;

@@ -1,5 +1,5 @@
-// Checkpoints on disk: RUN/checkpoints/step_000000469/ with model.safetensors (the weights alone, so
-// that equal weights are equal files), optimizer.safetensors, state.json and manifest.json.
+// Checkpoints on disk: RUN/checkpoints/step_000000469/ with model.safetensors (the weights alone,
+// so that equal weights are equal files), optimizer.safetensors, state.json and manifest.json.
 //
 // A checkpoint is complete and verified, or it is not seen: it is written into a temporary folder
 // beside, every file synced and sealed by the manifest, the folder synced, renamed, its parent
@@ -35,8 +35,9 @@ struct StoredCheckpoint {
   std::vector<NamedTensor> optimizer;
 };
 
-// Writes it as `directory`'s checkpoint of its step, in place of one that is there. Makes the folder
-// checkpoints/, but not the run's. std::system_error where the disk refuses; nothing is left then.
+// Writes it as `directory`'s checkpoint of its step, in place of one that is there. Makes the
+// folder checkpoints/, but not the run's. std::system_error where the disk refuses; nothing is left
+// then.
 void write_checkpoint(const RunDirectory& directory, const Checkpoint& checkpoint,
                       const TensorNames& names);
 
@@ -44,14 +45,15 @@ void write_checkpoint(const RunDirectory& directory, const Checkpoint& checkpoin
 StoredCheckpoint read_checkpoint(const std::filesystem::path& folder);
 
 struct Newest {
-  std::optional<StoredCheckpoint> checkpoint;  // the newest good one; none where there is none at all
-  std::vector<std::string> damaged;            // one sentence for each newer one that is not good
+  std::optional<StoredCheckpoint>
+      checkpoint;                    // the newest good one; none where there is none at all
+  std::vector<std::string> damaged;  // one sentence for each newer one that is not good
 };
 // Throws DamagedCheckpoint where there are checkpoints and none is good.
 Newest load_newest(const RunDirectory& directory);
 
-// The tensors of one row, into and out of the lists of a checkpoint's two files. Fills rows of zeros.
-// Throws DamagedCheckpoint where a tensor is missing or has another shape.
+// The tensors of one row, into and out of the lists of a checkpoint's two files. Fills rows of
+// zeros. Throws DamagedCheckpoint where a tensor is missing or has another shape.
 void put_row(const RowSnapshot& row, const TensorNames& names, const std::string& prefix,
              std::vector<NamedTensor>& model, std::vector<NamedTensor>& optimizer);
 void take_row(const StoredCheckpoint& stored, const TensorNames& names, const std::string& prefix,

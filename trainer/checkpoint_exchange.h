@@ -1,5 +1,5 @@
-// A checkpoint from one rank to all: after rank 0 has read it from disk, or from a rank that holds
-// the newest state.
+// A checkpoint goes from one rank to all: after rank 0 has read it from disk, or from a rank that
+// holds the newest state.
 #pragma once
 
 #include <string>

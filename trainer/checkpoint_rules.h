@@ -19,7 +19,8 @@ struct SavePoint {
 
 bool save_is_due(const CheckpointSettings& settings, const SavePoint& point);
 
-// Of the checkpoints at `steps` (ascending), those to remove. best_step: where the best epoch ended.
+// Of the checkpoints at `steps` (ascending), those to remove. best_step: where the best epoch
+// ended.
 std::vector<int64_t> steps_to_remove(const CheckpointSettings& settings,
                                      const std::vector<int64_t>& steps, int64_t steps_per_epoch,
                                      std::optional<int64_t> best_step);

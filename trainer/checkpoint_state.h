@@ -31,8 +31,8 @@ struct Checkpoint {
 // state.json. Numbers keep their bits.
 std::string state_text(const Checkpoint& checkpoint);
 
-// The reverse, without tensors. Throws DamagedCheckpoint that says what is wrong, without the file's
-// name.
+// The reverse, without tensors. Throws DamagedCheckpoint that says what is wrong, without the
+// file's name.
 Checkpoint parse_state(std::string_view text);
 
 }  // namespace elbow::trainer

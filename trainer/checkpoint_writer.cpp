@@ -68,8 +68,8 @@ void CheckpointWriter::write(const Checkpoint& checkpoint) {
 void CheckpointWriter::remove_old(const Checkpoint& newest) {
   try {
     const auto steps = checkpoint_steps(parts_.directory);
-    for (const int64_t step : steps_to_remove(parts_.settings, steps, parts_.steps_per_epoch,
-                                              best_step(newest)))
+    for (const int64_t step :
+         steps_to_remove(parts_.settings, steps, parts_.steps_per_epoch, best_step(newest)))
       remove_checkpoint(parts_.directory, step);
   } catch (const std::exception& error) {
     const std::lock_guard lock(mutex_);

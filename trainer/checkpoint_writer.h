@@ -1,6 +1,6 @@
-// Writes a run's checkpoints in the background, and removes those that need not stay. Training waits
-// for the copy of its state, which it makes itself, and no longer. What cannot be written is told,
-// and the run goes on. Rank 0 only; one thread calls.
+// Writes a run's checkpoints in the background, and removes those that need not stay. Training
+// waits for the copy of its state, which it makes itself, and no longer. What cannot be written is
+// told, and the run goes on. Rank 0 only; one thread calls.
 #pragma once
 
 #include <mutex>
@@ -28,8 +28,8 @@ class CheckpointWriter {
  public:
   explicit CheckpointWriter(const WriterParts& parts);
 
-  // A checkpoint that stays by the rules is never dropped for a newer one, others are where the disk
-  // is slower than training.
+  // A checkpoint that stays by the rules is never dropped for a newer one, others are where the
+  // disk is slower than training.
   void save(Checkpoint checkpoint);
   void wait();
 

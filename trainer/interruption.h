@@ -1,5 +1,5 @@
-// What asks a run to stop: signals, and a time at which it is up. The loop finishes its step, and all
-// ranks agree on the next one. A second signal leaves at once.
+// What asks a run to stop: signals, and a time at which it is up. The loop finishes its step, and
+// all ranks agree on the next one. A second signal leaves at once.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,8 @@ class Interruption {
 
   // From this moment on it is requested; `reason` completes "interrupted by".
   void request_at(std::chrono::system_clock::time_point time, const std::string& reason);
-  std::string reason() const;  // "signal 12", or of the time that is up; "" where this rank has none
+  std::string reason()
+      const;  // "signal 12", or of the time that is up; "" where this rank has none
 
  private:
   std::chrono::system_clock::time_point time_ = std::chrono::system_clock::time_point::max();

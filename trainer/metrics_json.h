@@ -14,8 +14,8 @@ void put_number(nlohmann::ordered_json& object, const char* name, double value);
 
 nlohmann::ordered_json metrics_json(const SplitMetrics& metrics);
 
-// The reverse; null becomes NaN. Throws DataError that names the member where the object is anything
-// else.
+// The reverse; null becomes NaN. Throws DataError that names the member where the object is
+// anything else.
 SplitMetrics metrics_from_json(const nlohmann::ordered_json& object);
 
 }  // namespace elbow::trainer

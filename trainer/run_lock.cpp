@@ -21,8 +21,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPause{50};
 
 [[noreturn]] void fail(const std::filesystem::path& file, const char* reason) {
-  throw SettingError(fmt::format("cannot lock the run folder with {}: {}; choose another with --out",
-                                 file.string(), reason));
+  throw SettingError(fmt::format(
+      "cannot lock the run folder with {}: {}; choose another with --out", file.string(), reason));
 }
 
 // "12 host-a 4711\n": epoch, host and process of the last owner.

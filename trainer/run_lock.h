@@ -1,8 +1,8 @@
 // Who may write into a run's folder: one process at a time.
 //
 // RUN/run.lock is locked with flock(), which ends with its owner however that dies, and holds an
-// epoch number that grows with every owner. A process that was cut off (its host's connection to the
-// file system broke, and another took over) sees the larger number before it writes, and stops.
+// epoch number that grows with every owner. A process that was cut off (its host's connection to
+// the file system broke, and another took over) sees the larger number before it writes, and stops.
 // A child that a fork() leaves behind shares the lock until it ends or calls exec().
 #pragma once
 

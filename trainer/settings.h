@@ -66,11 +66,12 @@ struct TrainSettings {
   int64_t leaves = 0;                 // 0 is auto
   int64_t threads = 0;                // per rank; 0 is auto: the rank's share of its host's cores
   std::string device = "auto";        // auto | cpu | cuda
-  double max_time = 0;         // seconds after which the run stops, resumable; 0: no limit
-  double time_margin = 60;     // seconds before the end of a Slurm job at which it stops likewise
-  std::string on_nonfinite = "stop";  // stop | rollback: to the last checkpoint, with a smaller rate
-  double rollback_factor = 0.5;       // of the learning rate at each rollback
-  int64_t rollback_limit = 3;         // rollbacks of one run
+  double max_time = 0;                // seconds after which the run stops, resumable; 0: no limit
+  double time_margin = 60;  // seconds before the end of a Slurm job at which it stops likewise
+  std::string on_nonfinite =
+      "stop";                    // stop | rollback: to the last checkpoint, with a smaller rate
+  double rollback_factor = 0.5;  // of the learning rate at each rollback
+  int64_t rollback_limit = 3;    // rollbacks of one run
 };
 
 // When a run is saved, and which of its checkpoints stay. 0 is never, or none.

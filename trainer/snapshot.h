@@ -1,5 +1,5 @@
-// All that a Trainer needs to go on from exactly where it was, as copies on the host: of a pack of K
-// rows, each row's part complete in itself. Nothing of it depends on ranks, threads or devices.
+// All that a Trainer needs to go on from exactly where it was, as copies on the host: of a pack of
+// K rows, each row's part complete in itself. Nothing of it depends on ranks, threads or devices.
 //
 // What a checkpoint stores, and what a survivor of a lost rank hands to others.
 #pragma once

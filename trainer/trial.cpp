@@ -62,7 +62,7 @@ class Trial {
   void save_the_last();
   void describe_the_end();
   void agree_on_the_end();
-  [[noreturn]] void leave_after(const comm::PeerLost& loss);
+  void leave_after(const comm::PeerLost& loss);
 
   void note(const std::string& sentence);
   void warn(const std::string& sentence);
@@ -75,8 +75,13 @@ class Trial {
   RunResult result_{.status = RunStatus::kComplete, .exit_code = kDone};
   std::unique_ptr<Recorder> record_;  // rank 0's
   Clock::time_point last_due_ = start_;
-  std::optional<int64_t> stored_step_;  // a checkpoint that lies on disk
-  std::vector<std::string> unsaved_;    // since the last checkpoint that could be written
+  bool trained_ = false;  // nothing is left but to write it down
+
+  using Place = std::pair<int64_t, int64_t>;  // step, batch
+  Place place() const { return {trainer_.pack().rows[0].step, trainer_.pack().batch}; }
+  std::optional<Place> saved_at_;       // what was last handed to the writer
+  std::optional<int64_t> stored_step_;  // of the newest checkpoint that lies on disk
+  std::vector<std::string> unsaved_;    // why saves failed
 };
 
 // --- The loop ------------------------------------------------------------------------------------
@@ -85,6 +90,7 @@ RunResult Trial::run() {
   try {
     begin();
     train();
+    trained_ = true;
     finish();
   } catch (const comm::PeerLost& loss) {
     leave_after(loss);
@@ -114,8 +120,10 @@ void Trial::train() {
     try {
       const auto epoch = trainer_.run_epoch(parts_.observer, &parts_.interruption, after_step);
       if (epoch.interrupted) {
+        const auto reason = parts_.interruption.reason();
         result_.status = RunStatus::kInterrupted;
         result_.exit_code = kResumable;
+        result_.interrupted_by = reason.empty() ? "another rank" : reason;
         return;
       }
       end_epoch(epoch);
@@ -162,6 +170,7 @@ void Trial::save_where_due(std::optional<int64_t> ended_epoch, bool new_best) {
 
 void Trial::save() {
   if (record_->log.flush()) {
+    saved_at_ = place();
     record_->checkpoints.save(checkpoint());
     return;
   }
@@ -185,6 +194,7 @@ bool Trial::roll_back(const NonFinite& error) {
     return false;
   auto warnings = progress_.warnings;
   const int64_t rollbacks = progress_.rollbacks + 1;
+  saved_at_.reset();
   const auto back = last_good_checkpoint();
   progress_ = back ? back->progress.at(0) : TrialProgress{};
   if (back) {
@@ -265,26 +275,30 @@ void Trial::describe_the_end() {
 
 // Rank 0: the state as it is. Where that cannot be written, the run has failed.
 void Trial::save_the_last() {
-  const int64_t step = trainer_.pack().rows[0].step;
-  save();
   record_->checkpoints.wait();
   tell_failures();
+  const int64_t step = trainer_.pack().rows[0].step;
+  if (saved_at_ != place() || stored_step_ != step || !record_->log.flush()) {
+    save();
+    record_->checkpoints.wait();
+    tell_failures();
+  }
   if (stored_step_)
-    result_.weights = std::filesystem::relative(
-                          parts_.directory.checkpoint(*stored_step_) / "model.safetensors",
-                          parts_.directory.path())
-                          .string();
-  if (unsaved_.empty()) return;
-  result_.warnings.push_back(
-      fmt::format("{} saves failed, the last one: {}", unsaved_.size(), unsaved_.back()));
+    result_.weights =
+        std::filesystem::relative(parts_.directory.checkpoint(*stored_step_) / "model.safetensors",
+                                  parts_.directory.path())
+            .string();
+  if (!unsaved_.empty())
+    result_.warnings.push_back(
+        fmt::format("{} saves failed, the last one: {}", unsaved_.size(), unsaved_.back()));
+  if (stored_step_ == step && record_->log.failure().empty()) return;
   if (result_.error.empty())
-    result_.error =
-        fmt::format("the final checkpoint, of step {}, could not be written: {}; {}", step,
-                    unsaved_.back(),
-                    stored_step_ ? fmt::format("the last one on disk is of step {}: make room and "
-                                               "go on from it with elbow resume",
-                                               *stored_step_)
-                                 : "there is no other");
+    result_.error = fmt::format(
+        "the final checkpoint, of step {}, is not on disk: {}; {}", step, unsaved_.back(),
+        stored_step_ ? fmt::format("the newest there is of step {}: make room and go on from it "
+                                   "with elbow resume",
+                                   *stored_step_)
+                     : "there is no other");
   result_.status = RunStatus::kFailed;
   result_.exit_code = kFailed;
 }
@@ -300,10 +314,10 @@ void Trial::agree_on_the_end() {
 }
 
 // The lowest of the survivors takes the run folder over and leaves it so that the run can be
-// resumed.
+// resumed; or is complete, where nothing else was left to do.
 void Trial::leave_after(const comm::PeerLost& loss) {
   const auto survivors = parts_.ranks.shrink();
-  std::string told;
+  std::string end;
   if (survivors->rank() == 0) {
     std::optional<RunLock> lock;
     if (!record_) {
@@ -311,18 +325,24 @@ void Trial::leave_after(const comm::PeerLost& loss) {
       open_record(&*lock);
       record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
     }
-    result_.status = RunStatus::kInterrupted;
-    result_.exit_code = kResumable;
-    result_.error = loss.what();
+    if (!trained_) {
+      result_.status = RunStatus::kInterrupted;
+      result_.exit_code = kResumable;
+      result_.error = loss.what();
+    }
     describe_the_end();
     save_the_last();
-    if (!unsaved_.empty() && !stored_step_) result_.exit_code = kUnresumable;
+    if (!trained_) {
+      result_.status = stored_step_ ? RunStatus::kInterrupted : RunStatus::kFailed;
+      result_.exit_code = stored_step_ ? kResumable : kUnresumable;
+    }
     write_result(parts_.directory.result(), result_);
+    end = trained_ ? "over" : stored_step_ ? "resumable" : "lost";
     record_.reset();
-    told = result_.exit_code == kResumable ? "resumable" : "";
   }
-  if (comm::broadcast_text(*survivors, told, 0).empty()) throw loss;
-  throw Unfinished(loss.what());
+  end = comm::broadcast_text(*survivors, end, 0);
+  if (end == "resumable") throw Unfinished(loss.what());
+  if (end == "lost") throw loss;
 }
 
 // --- Sentences -----------------------------------------------------------------------------------

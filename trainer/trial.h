@@ -25,9 +25,10 @@ struct TrialParts {
   const RunDirectory& directory;  // the same folder on every rank; rank 0 writes into it
   Observer* observer;             // rank 0's; null on the others
   const Interruption& interruption;
-  RunIdentity identity{};              // what checkpoints remember; equal on every rank
-  const RunLock* lock = nullptr;       // rank 0's
-  std::optional<Checkpoint> resumed{};  // where to go on, equal on every rank; unset: from the start
+  RunIdentity identity{};         // what checkpoints remember; equal on every rank
+  const RunLock* lock = nullptr;  // rank 0's
+  std::optional<Checkpoint>
+      resumed{};  // where to go on, equal on every rank; unset: from the start
 };
 
 // How a trainer's rows are named in files.
