@@ -19,6 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPause{50};
+constexpr int64_t kMostOwners = int64_t{1} << 50;  // a larger number is no epoch
 
 [[noreturn]] void fail(const std::filesystem::path& file, const char* reason) {
   throw SettingError(fmt::format(
@@ -35,7 +36,7 @@ std::string content(int descriptor) {
 int64_t epoch_in(std::string_view text) {
   int64_t epoch = 0;
   std::from_chars(text.data(), text.data() + text.size(), epoch);
-  return epoch;
+  return epoch > 0 && epoch < kMostOwners ? epoch : 0;
 }
 
 // "process 4711 on host-a", or less where the file says less.

@@ -194,6 +194,7 @@ bool Trial::roll_back(const NonFinite& error) {
     return false;
   auto warnings = progress_.warnings;
   const int64_t rollbacks = progress_.rollbacks + 1;
+  const double seconds = progress_.seconds;
   saved_at_.reset();
   const auto back = last_good_checkpoint();
   progress_ = back ? back->progress.at(0) : TrialProgress{};
@@ -208,6 +209,7 @@ bool Trial::roll_back(const NonFinite& error) {
                                       static_cast<double>(rollbacks - progress_.rollbacks));
   progress_.rollbacks = rollbacks;
   progress_.warnings = std::move(warnings);
+  progress_.seconds = seconds;  // of earlier launches
   trainer_.set_learning_rate(error.row(), lr);
   if (record_) record_->log.truncate(progress_.metrics_bytes);
   warn(fmt::format("{}: rollback {} of at most {}, to step {} with learning rate {:g}",
