@@ -124,6 +124,12 @@ void check_together(const ParsedConfig& config) {
                                    stated(config, "train.leaves"),
                                    stated(config, "train.batch_size")));
   }
+  if (s.train.precision == "bf16" && s.train.reproducible == "exact") {
+    throw SettingError(
+        fmt::format("{} excludes {}, because no bits are promised for its products: "
+                    "use train.precision=fp32 or train.reproducible=fast",
+                    stated(config, "train.precision"), stated(config, "train.reproducible")));
+  }
   if (s.objective.anneal == "none" && s.objective.anneal_steps > 0) {
     throw SettingError(fmt::format("{} has no effect with {}: add objective.anneal=linear",
                                    stated(config, "objective.anneal_steps"),

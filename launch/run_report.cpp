@@ -55,6 +55,7 @@ std::string training_text(const Settings& s, const RunDescription& run) {
   std::string text = fmt::format("{}, batch {}, {}, seed {}, {}", counted(s.train.epochs, "epoch"),
                                  s.train.batch_size, s.train.shuffle ? "shuffled" : "not shuffled",
                                  s.train.seed, s.train.reproducible);
+  if (s.train.precision != "fp32") text += ", " + s.train.precision;
   if (s.train.reproducible == "exact") text += fmt::format(" with {} leaves", run.leaves);
   return text;
 }

@@ -325,6 +325,9 @@ void add_train(std::vector<Setting>& table) {
                                  "threads a rank; auto: its share of the host's cores")));
   table.push_back(changeable(choice("train.device", in(&T::device), {"auto", "cpu", "cuda"},
                                     "where tensors live; auto: a GPU where every rank has one")));
+  table.push_back(choice("train.precision", in(&T::precision), {"fp32", "bf16"},
+                         "bf16: products of bfloat16, with weights and sums in float32 (not with "
+                         "train.reproducible=exact)"));
   table.push_back(changeable(duration("train.max_time", in(&T::max_time), {0, 1e9}, "none",
                                       "the run stops after this time, and can be resumed")));
   table.push_back(

@@ -13,6 +13,7 @@
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "launch/world.h"
+#include "models/products.h"
 #include "trainer/checkpoint_exchange.h"
 #include "trainer/error.h"
 #include "trainer/text_file.h"
@@ -154,6 +155,12 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     if (place.found) std::fputs(resumption_report(*place.found).c_str(), report_stream());
     std::fflush(report_stream());
     progress = make_progress(command.progress, settings.train.epochs);
+    if (devices.own.is_cpu() && settings.train.precision == "bf16" &&
+        !models::has_bfloat16_instructions()) {
+      progress->on_note(
+          "this CPU has no bfloat16 instructions (AVX512-BF16 or AMX): train.precision=bf16 is "
+          "emulated and slower than fp32");
+    }
     return std::filesystem::absolute(directory.path()).string();
   });
   if (!first) place.directory.emplace(folder);

@@ -15,17 +15,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// out = a b for stacks of matrices; a single pair goes through the plain product, which is cheaper
-// to start.
-void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out) {
-  if (a.size(0) == 1) {
-    auto plain = out.select(0, 0);
-    at::mm_out(plain, a.select(0, 0), b.select(0, 0));
-  } else {
-    at::bmm_out(out, a, b);
-  }
-}
-
 at::Tensor activated(const at::Tensor& a, Activation kind) {
   switch (kind) {
     case Activation::kTanh:
@@ -57,17 +46,24 @@ at::Tensor slope(const at::Tensor& y, Activation kind) {
 }
 
 // A layer's parameters, hidden from autograd in a plain struct: they are views of one flat buffer
-// that shares a version counter, and their gradients are written in place.
+// that shares a version counter, and their gradients are written in place. `weight` is what
+// products read, so its dtype is theirs.
 struct Places {
   at::Tensor weight, bias, weight_gradient, bias_gradient;
 };
+
+// A product's operand, in the dtype of the other one.
+at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
+  return values.to(other.scalar_type());
+}
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
                             Activation activation, bool input_gradient) {
     const auto& bias = places.bias;
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
-    multiply(x, places.weight, y);
+    const auto multiplied = operand(x, places.weight);
+    multiply(multiplied, places.weight, y);
     if (fused(x)) {
       AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear", [&] {
         const int64_t block = y.size(1) * y.size(2);
@@ -81,7 +77,8 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
       y = activated(y.add_(bias.unsqueeze(1)), activation);
     }
     if (!places.weight_gradient.defined()) return y;
-    context->save_for_backward({x, activation == Activation::kIdentity ? at::Tensor() : y});
+    context->save_for_backward(
+        {multiplied, activation == Activation::kIdentity ? at::Tensor() : y});
     context->saved_data["weight"] = places.weight;
     context->saved_data["weight_gradient"] = places.weight_gradient;
     context->saved_data["bias_gradient"] = places.bias_gradient;
@@ -101,9 +98,9 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
     const auto dy = gradients[0].contiguous();
     auto da = dy;
-    if (fused(x)) {
+    if (fused(dy)) {
       if (activation != Activation::kIdentity) da = at::empty_like(dy);
-      AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear_backward", [&] {
+      AT_DISPATCH_FLOATING_TYPES(dy.scalar_type(), "linear_backward", [&] {
         const int64_t block = dy.size(1) * dy.size(2);
         for (int64_t k = 0; k < dy.size(0); ++k) {
           loops::activation_backward(
@@ -118,11 +115,12 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
       if (activation != Activation::kIdentity) da = dy * slope(y, activation);
       at::sum_out(bias_gradient, da, {1});
     }
-    multiply(x.transpose(1, 2), da, weight_gradient);
+    const auto multiplied = operand(da, weight);
+    multiply(x.transpose(1, 2), multiplied, weight_gradient);
     at::Tensor dx;
     if (context->saved_data["input_gradient"].toBool()) {
-      dx = at::empty_like(x);
-      multiply(da, weight.transpose(1, 2), dx);
+      dx = at::empty(x.sizes(), da.options());
+      multiply(multiplied, weight.transpose(1, 2), dx);
     }
     return {dx, {}, {}, {}};
   }
@@ -131,8 +129,9 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 }  // namespace
 
 Linear::Linear(ParameterLayout& layout, int64_t in,
-               const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation)
-    : activation_(activation) {
+               const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,
+               Precision precision)
+    : activation_(activation), precision_(precision) {
   Parameter weight{.shape = {in, 0}, .is_weight = true, .fan_in = in};
   Parameter bias{.shape = {0}, .is_weight = false, .fan_in = in};
   int64_t out = 0;
@@ -148,8 +147,10 @@ Linear::Linear(ParameterLayout& layout, int64_t in,
 
 at::Tensor Linear::forward(const BoundParameters& parameters, const at::Tensor& x,
                            bool input_gradient) const {
-  const Places places{parameters.value(weight_), parameters.value(bias_),
-                      parameters.gradient(weight_), parameters.gradient(bias_)};
+  const bool rounded = precision_ == Precision::kBfloat16;
+  const Places places{rounded ? parameters.rounded(weight_) : parameters.value(weight_),
+                      parameters.value(bias_), parameters.gradient(weight_),
+                      parameters.gradient(bias_)};
   return LinearFunction::apply(x, places, activation_, input_gradient);
 }
 

@@ -12,6 +12,7 @@
 
 #include "models/elementwise.h"
 #include "models/parameter_layout.h"
+#include "models/products.h"
 
 namespace elbow::models {
 
@@ -19,14 +20,16 @@ class Linear {
  public:
   // Adds weight [in, out] and bias [out] to the layout, named NAME.weight and NAME.bias. Two heads
   // that read the same input may share one product: `heads` then lists (name, width) of each, out
-  // is their sum.
+  // is their sum. precision: of the products' operands.
   Linear(ParameterLayout& layout, int64_t in,
-         const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation);
+         const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,
+         Precision precision = Precision::kFloat32);
 
   // x: [rows, batch, in], float32 or float64.   Returns [rows, batch, out].
   // Recorded for backward where grad mode is on; then `parameters` must have gradients and outlive
-  // the backward pass. Where x needs no gradient itself (the data), pass it with requires_grad set:
-  // its gradient is never computed unless `input_gradient`.
+  // the backward pass. With bfloat16 products `parameters` must have rounded values. Where x needs
+  // no gradient itself (the data), pass it with requires_grad set: its gradient is never computed
+  // unless `input_gradient`.
   at::Tensor forward(const BoundParameters& parameters, const at::Tensor& x,
                      bool input_gradient) const;
 
@@ -38,6 +41,7 @@ class Linear {
   int weight_;
   int bias_;
   Activation activation_;
+  Precision precision_;
 };
 
 // "tanh" … as in the settings. Throws std::invalid_argument.

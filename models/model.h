@@ -12,6 +12,7 @@
 #include "models/elementwise.h"
 #include "models/objective.h"
 #include "models/parameter_layout.h"
+#include "models/products.h"
 
 namespace elbow::models {
 
@@ -26,6 +27,7 @@ class Model {
   const ParameterLayout& layout() const { return layout_; }
   virtual int64_t observed() const = 0;
   virtual int64_t latent() const = 0;
+  virtual Precision precision() const = 0;  // of most products: parameters then come rounded too
 
   // Recorded for backward where grad mode is on: then `parameters` must have gradients and outlive
   // the backward pass.
@@ -41,10 +43,12 @@ struct VaeShape {
   int64_t latent;
   std::vector<int64_t> decoder;  // widths of the hidden layers, from the latent side
   Activation activation;
+  Precision precision = Precision::kFloat32;
 };
 
 // Multilayer-perceptron VAE with a Gaussian posterior (mean, log-variance) and a Bernoulli
-// likelihood from logits; Kingma & Welling 2014, appendix C.
+// likelihood from logits; Kingma & Welling 2014, appendix C. With bfloat16 products the latent
+// head, sampling, KL and likelihood stay in float32.
 std::unique_ptr<Model> make_vae(const VaeShape& shape);
 
 }  // namespace elbow::models

@@ -88,11 +88,14 @@ void ParameterLayout::from_named(const std::vector<std::pair<std::string, at::Te
 }
 
 BoundParameters::BoundParameters(const ParameterLayout& layout, const at::Tensor& values,
-                                 const at::Tensor& gradients) {
+                                 const at::Tensor& gradients, const at::Tensor& rounded) {
+  const auto view = [&](const at::Tensor& flat, size_t i) {
+    return flat.defined() ? layout.view(flat, static_cast<int>(i)) : at::Tensor();
+  };
   for (size_t i = 0; i < layout.parameters().size(); ++i) {
-    values_.push_back(layout.view(values, static_cast<int>(i)));
-    gradients_.push_back(gradients.defined() ? layout.view(gradients, static_cast<int>(i))
-                                             : at::Tensor());
+    values_.push_back(view(values, i));
+    gradients_.push_back(view(gradients, i));
+    rounded_.push_back(view(rounded, i));
   }
 }
 

@@ -58,18 +58,21 @@ class ParameterLayout {
 };
 
 // Values and gradients of all parameters for some rows, bound to memory. Gradients may be undefined
-// (evaluation). Backward passes overwrite the gradient of each parameter that they use, so a
-// parameter is used once per pass.
+// (evaluation), and so may the rounded values, which only products in bfloat16 read: the caller
+// rounds them whenever the values change. Backward passes overwrite the gradient of each parameter
+// that they use, so a parameter is used once per pass.
 class BoundParameters {
  public:
   BoundParameters(const ParameterLayout& layout, const at::Tensor& values,
-                  const at::Tensor& gradients = {});
+                  const at::Tensor& gradients = {}, const at::Tensor& rounded = {});
   const at::Tensor& value(int index) const { return values_[index]; }
   const at::Tensor& gradient(int index) const { return gradients_[index]; }
+  const at::Tensor& rounded(int index) const { return rounded_[index]; }
 
  private:
   std::vector<at::Tensor> values_;
   std::vector<at::Tensor> gradients_;
+  std::vector<at::Tensor> rounded_;
 };
 
 }  // namespace elbow::models

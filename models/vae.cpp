@@ -24,11 +24,12 @@ class Vae : public Model {
     decoder_.emplace_back(
         layout_, width,
         std::vector<std::pair<std::string, int64_t>>{{"decoder.output", shape.observed}},
-        Activation::kIdentity);
+        Activation::kIdentity, shape.precision);
   }
 
   int64_t observed() const override { return shape_.observed; }
   int64_t latent() const override { return shape_.latent; }
+  Precision precision() const override { return shape_.precision; }
 
   ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const override {
     // The data needs no gradient, but something must, for autograd to record the first layer.
@@ -48,7 +49,7 @@ class Vae : public Model {
   int64_t add_hidden(std::vector<Linear>& layers, const char* side, int64_t in, int64_t out) {
     const auto name = fmt::format("{}.layers.{}", side, layers.size());
     layers.emplace_back(layout_, in, std::vector<std::pair<std::string, int64_t>>{{name, out}},
-                        shape_.activation);
+                        shape_.activation, shape_.precision);
     return out;
   }
 

@@ -81,7 +81,9 @@ SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Te
   ranks.at(row.step, "evaluation");
   const int64_t leaves = (parts.data.examples() + kEvaluationLeaf - 1) / kEvaluationLeaf;
   const auto own = part_of(leaves, ranks.size(), ranks.rank());
-  const models::BoundParameters bound(parts.model.layout(), parameters);
+  const bool low = parts.model.precision() == models::Precision::kBfloat16;
+  const models::BoundParameters bound(parts.model.layout(), parameters, /*gradients=*/{},
+                                      low ? parameters.to(at::kBFloat16) : at::Tensor());
 
   auto measured = parts;
   if (measured.request.binarise == Binarise::kStochastic)

@@ -42,8 +42,10 @@ struct RmspropRule {
   }
 };
 
+// step_size and epsilon are multiplied by the root of the second moment's correction, which saves a
+// division an element.
 struct AdamNumbers {
-  float beta1, beta2, fresh1, fresh2, step_size, root_of_correction2, epsilon, l2;
+  float beta1, beta2, fresh1, fresh2, step_size, epsilon, l2;
 };
 
 ELBOW_SIMD void adam_loop(float* __restrict w, float* __restrict m, float* __restrict v,
@@ -55,7 +57,7 @@ ELBOW_SIMD void adam_loop(float* __restrict w, float* __restrict m, float* __res
     const float second = k.beta2 * v[i] + k.fresh2 * (gradient * gradient);
     m[i] = first;
     v[i] = second;
-    w[i] -= k.step_size * (first / (std::sqrt(second) / k.root_of_correction2 + k.epsilon));
+    w[i] -= k.step_size * (first / (std::sqrt(second) + k.epsilon));
   }
 }
 
@@ -72,7 +74,7 @@ struct AdamRule {
     const auto gradient = decay == 0 ? g : g + decay * w;
     m.add_(k.fresh1 * (gradient - m));
     v.mul_(k.beta2).add_(k.fresh2 * (gradient * gradient));
-    w.sub_(k.step_size * (m / (v.sqrt() / k.root_of_correction2 + k.epsilon)));
+    w.sub_(k.step_size * (m / (v.sqrt() + k.epsilon)));
   }
 };
 
@@ -157,14 +159,13 @@ void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates&
   }
   const double t = static_cast<double>(rates.step + 1);
   const double correction1 = 1.0 - std::pow(beta1_, t);
-  const double correction2 = 1.0 - std::pow(beta2_, t);
+  const double root2 = std::sqrt(1.0 - std::pow(beta2_, t));
   const AdamRule rule{{.beta1 = static_cast<float>(beta1_),
                        .beta2 = static_cast<float>(beta2_),
                        .fresh1 = static_cast<float>(1.0 - beta1_),
                        .fresh2 = static_cast<float>(1.0 - beta2_),
-                       .step_size = static_cast<float>(rates.lr / correction1),
-                       .root_of_correction2 = static_cast<float>(std::sqrt(correction2)),
-                       .epsilon = static_cast<float>(epsilon_),
+                       .step_size = static_cast<float>(rates.lr / correction1 * root2),
+                       .epsilon = static_cast<float>(epsilon_ * root2),
                        .l2 = 0}};
   apply(rule, layout, rates.l2, row, team);
 }

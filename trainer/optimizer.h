@@ -23,8 +23,8 @@ struct UpdateRates {
 class Optimizer {
  public:
   // rmsprop: s = rho s + (1 - rho) g^2, w -= lr g / (sqrt(s) + epsilon): Keras 2's meaning, epsilon
-  // outside the root. adam:    Kingma & Ba 2015, algorithm 1, with PyTorch's order of operations;
-  // its step counts from 1.
+  // outside the root. adam: Kingma & Ba 2015, algorithm 1 (its step counts from 1), both
+  // corrections taken into the step size and epsilon.
   explicit Optimizer(const OptimizerSettings& settings);
 
   int64_t states() const;  // S: 1 for rmsprop, 2 for adam

@@ -66,6 +66,7 @@ struct TrainSettings {
   int64_t leaves = 0;                 // 0 is auto
   int64_t threads = 0;                // per rank; 0 is auto: the rank's share of its host's cores
   std::string device = "auto";        // auto | cpu | cuda
+  std::string precision = "fp32";     // fp32 | bf16: of the matrix products' operands
   double max_time = 0;                // seconds after which the run stops, resumable; 0: no limit
   double time_margin = 60;  // seconds before the end of a Slurm job at which it stops likewise
   std::string on_nonfinite =

@@ -31,6 +31,8 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
                        .numbers = kMetricSums,
                        .device = pack.parameters.device()};
   gradient_sum_ = make_gradient_sum(ranks, team, shape, parts_.leaves);
+  if (parts_.model.precision() == models::Precision::kBfloat16)
+    rounded_ = at::empty_like(pack.parameters, at::kBFloat16);
   slots_.resize(gradient_sum_->slices());
   for (int64_t i = 0; i < gradient_sum_->slices(); ++i) {
     auto& slot = slots_[i];
@@ -39,8 +41,11 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
     slot.x = at::empty({1, largest, parts_.model.observed()});
     slot.noise = at::empty({1, largest, parts_.model.latent()});
     for (size_t row = 0; row < pack.rows.size(); ++row) {
-      slot.parameters.emplace_back(layout, pack.parameters.narrow(0, static_cast<int64_t>(row), 1),
-                                   gradient_sum_->place(i).gradient);
+      const auto of_row = [&](const at::Tensor& flat) {
+        return flat.defined() ? flat.narrow(0, static_cast<int64_t>(row), 1) : flat;
+      };
+      slot.parameters.emplace_back(layout, of_row(pack.parameters),
+                                   gradient_sum_->place(i).gradient, of_row(rounded_));
     }
   }
 }
@@ -61,6 +66,7 @@ at::Tensor Step::run(bool stop_vote) {
     auto& row = pack_.rows[k];
     ranks_.at(row.step, "gradient sum");
     if (parts_.data.source) prefetch_next_batch(row);
+    if (rounded_.defined()) round_parameters(k);
     const auto& sum = sum_of_row(k, batch);
     double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
     std::copy_n(sum.sums.const_data_ptr<double>(), static_cast<int64_t>(kMetricSums), sums);
@@ -104,6 +110,15 @@ const Summand& Step::sum_of_row(int64_t row, const Range& batch) {
   const auto sums = gradient_sum_->add_statistics(local).to(pack_.parameters.device());
   team_.run(slices, [&](int64_t slice) { backward(row, slice, sums, batch.size()); });
   return gradient_sum_->add();
+}
+
+void Step::round_parameters(int64_t row) {
+  const auto from = pack_.parameters.select(0, row);
+  auto to = rounded_.select(0, row);
+  team_.run(team_.size(), [&](int64_t member) {
+    const auto share = part_of(from.size(0), team_.size(), member);
+    to.narrow(0, share.begin, share.size()).copy_(from.narrow(0, share.begin, share.size()));
+  });
 }
 
 // The batch after the pack's present one, which may be the first of the next epoch.

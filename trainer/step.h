@@ -70,6 +70,7 @@ class Step {
   struct Slot;  // the working memory of one slice
 
   const Summand& sum_of_row(int64_t row, const Range& batch);
+  void round_parameters(int64_t row);
   void prefetch_next_batch(const Row& row);
   void gather_slice(int64_t row, const Range& batch, int64_t slice);
   void forward(int64_t row, int64_t slice);
@@ -82,6 +83,8 @@ class Step {
   ThreadTeam& team_;
   std::unique_ptr<GradientSum> gradient_sum_;
   std::vector<Slot> slots_;
+  at::Tensor
+      rounded_;  // [K, P], bfloat16, of the pack's parameters; undefined without such products
   bool stop_vote_ = false;
 };
 

@@ -44,7 +44,10 @@ std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observ
                            .encoder = settings.model.encoder,
                            .latent = settings.model.latent,
                            .decoder = settings.model.decoder,
-                           .activation = models::activation_named(settings.model.activation)});
+                           .activation = models::activation_named(settings.model.activation),
+                           .precision = settings.train.precision == "bf16"
+                                            ? models::Precision::kBfloat16
+                                            : models::Precision::kFloat32});
 }
 
 int64_t leaves_of(const TrainSettings& settings) {

@@ -84,6 +84,7 @@ train 2 "train.seed is given twice|'1'|'2'" train.seed=1 train.seed=2
 train 2 "train.leaves = 12|power of two" train.leaves=12
 train 2 "train.leaves = 64|train.batch_size = 32" train.leaves=64 train.batch_size=32
 train 2 "objective.anneal_steps = 9|objective.anneal=linear" objective.anneal_steps=9
+train 2 "train.precision = bf16|train.reproducible = exact|train.precision=fp32" train.precision=bf16 train.reproducible=exact
 train 2 "data.source = idx|needs data.dir" data.source=idx
 train 2 "data.dir|data.source=idx" data.dir=here
 train 2 "data.in_memory = false|data.source = mnist|data.source=idx" data.in_memory=false

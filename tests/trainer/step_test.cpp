@@ -114,6 +114,25 @@ TEST(Step, FastAndExactAgreeAndRanksDoNotMatter) {
   }
 }
 
+// Weights stay in float32: in bfloat16 an update of 1e-3 of a weight would be lost.
+TEST(Step, Bfloat16ProductsTrainLikeFloat32) {
+  auto settings = small_settings("fast");
+  const auto rows = rows_of(settings, 35, 2);
+  const auto expected = train_on(1, 1, settings, rows);
+  settings.train.precision = "bf16";
+  for (int size : {1, 2}) {
+    const auto low = train_on(size, 2, settings, rows);
+    EXPECT_EQ(low.parameters.scalar_type(), at::kFloat);
+    EXPECT_FALSE(at::equal(low.parameters, low.parameters.to(at::kBFloat16).to(at::kFloat)));
+    for (int k = 0; k < 2; ++k) {
+      EXPECT_NEAR(low.train[k].loss, expected.train[k].loss, 3e-3 * expected.train[k].loss);
+      EXPECT_NEAR(low.held_out[k].loss, expected.held_out[k].loss,
+                  3e-3 * expected.held_out[k].loss);
+      EXPECT_NE(low.train[k].loss, expected.train[k].loss);
+    }
+  }
+}
+
 TEST(Step, LossFallsAndEveryEpochHasItsOwnOrder) {
   auto settings = small_settings("fast");
   settings.train.epochs = 1;

@@ -1,0 +1,22 @@
+// Matrix products of stacked layers, in float32 (or float64) or with operands rounded to bfloat16.
+//
+// bfloat16 products add in float32 and give float32, so that weights, sums and gradients keep their
+// precision. They pay where the CPU has instructions for them; elsewhere they are emulated, slowly.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace elbow::models {
+
+enum class Precision { kFloat32, kBfloat16 };
+
+// Whether this CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX).
+bool has_bfloat16_instructions();
+
+// out = a b for each of the stacked pairs.
+//   a: [rows, m, k], b: [rows, k, n], both of one dtype, each matrix contiguous or the transpose of
+//   a contiguous one. out: [rows, m, n], contiguous matrices; float32 where a and b are bfloat16,
+//   else of their dtype.
+void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out);
+
+}  // namespace elbow::models

@@ -1,0 +1,102 @@
+// Products with operands rounded to bfloat16.
+#include "models/products.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "models/forms.h"
+#include "models/linear.h"
+#include "models/model.h"
+
+namespace elbow::models {
+namespace {
+
+constexpr int64_t kRows = 2, kBatch = 5;
+
+double difference(const at::Tensor& a, const at::Tensor& b) {
+  return ((a.to(at::kDouble) - b.to(at::kDouble)).abs().max() / b.to(at::kDouble).abs().max())
+      .item<double>();
+}
+
+at::Tensor rounded(const at::Tensor& values) { return values.to(at::kBFloat16); }
+
+// A layer's result and gradients.
+struct Outcome {
+  at::Tensor y, dx, gradients;
+};
+
+Outcome run(const Linear& linear, const ParameterLayout& layout, const at::Tensor& values) {
+  auto gradients = at::zeros_like(values);
+  const auto low = rounded(values);
+  at::manual_seed(5);
+  auto x = at::randn({kRows, kBatch, 7}).requires_grad_();
+  const auto y =
+      linear.forward(BoundParameters(layout, values, gradients, low), x, /*input_gradient=*/true);
+  torch::autograd::backward({y}, {at::randn(y.sizes())});
+  return {y.detach(), x.grad(), gradients};
+}
+
+TEST(Products, Bfloat16OperandsAreAddedInFloat32) {
+  at::manual_seed(1);
+  for (const bool left : {false, true}) {
+    for (const bool right : {false, true}) {
+      const auto stack = [](int64_t m, int64_t n, bool transposed) {
+        const auto numbers = rounded(at::randn({kRows, transposed ? n : m, transposed ? m : n}));
+        return transposed ? numbers.transpose(1, 2) : numbers;
+      };
+      const auto a = stack(6, 300, left), b = stack(300, 9, right);
+      auto out = at::empty({kRows, 6, 9});
+      multiply(a, b, out);
+      const auto expected = at::bmm(a.to(at::kDouble), b.to(at::kDouble));
+      EXPECT_LT(difference(out, expected), 1e-6) << left << right;
+    }
+  }
+}
+
+TEST(Products, ALayerOfBfloat16IsNearOneOfFloat32) {
+  ParameterLayout layout, same;
+  const Linear full(layout, 7, {{"a", 4}, {"b", 3}}, Activation::kTanh);
+  const Linear low(same, 7, {{"a", 4}, {"b", 3}}, Activation::kTanh, Precision::kBfloat16);
+  at::manual_seed(2);
+  const auto values = at::randn({kRows, layout.size()});
+  const auto expected = run(full, layout, values), result = run(low, same, values);
+  EXPECT_EQ(result.gradients.scalar_type(), at::kFloat);
+  // One operand is off by at most 2^-9 of itself.
+  EXPECT_LT(difference(result.y, expected.y), 0.02);
+  EXPECT_LT(difference(result.dx, expected.dx), 0.03);
+  EXPECT_LT(difference(result.gradients, expected.gradients), 0.03);
+  EXPECT_GT(difference(result.gradients, expected.gradients), 1e-4);  // it did round
+}
+
+TEST(Products, TheAtenFormOfBfloat16IsNearTheOther) {
+  ParameterLayout layout;
+  const Linear low(layout, 7, {{"a", 6}}, Activation::kRelu, Precision::kBfloat16);
+  at::manual_seed(3);
+  const auto values = at::randn({kRows, layout.size()});
+  const auto loops = run(low, layout, values);
+  const AtenForms forced;
+  const auto aten = run(low, layout, values);
+  EXPECT_LT(difference(aten.y, loops.y), 0.02);
+  EXPECT_LT(difference(aten.dx, loops.dx), 0.02);
+  EXPECT_LT(difference(aten.gradients, loops.gradients), 0.02);
+}
+
+// The head's means and scales follow from its input alone, which is rounded on the way.
+TEST(Products, TheLatentHeadStaysInFloat32) {
+  const auto model = make_vae({11, {}, 3, {7}, Activation::kTanh, Precision::kBfloat16});
+  const auto full = make_vae({11, {}, 3, {7}, Activation::kTanh});
+  at::manual_seed(4);
+  const auto values = at::randn({1, full->layout().size()});
+  const Batch batch{at::rand({1, kBatch, 11}), at::randn({1, kBatch, 3})};
+  at::NoGradGuard no_gradient;
+  const auto low =
+      model->terms(BoundParameters(model->layout(), values, {}, rounded(values)), batch);
+  const auto expected = full->terms(BoundParameters(full->layout(), values), batch);
+  EXPECT_TRUE(at::equal(low.kl, expected.kl));
+  EXPECT_FALSE(at::equal(low.reconstruction, expected.reconstruction));
+  EXPECT_LT(difference(low.reconstruction, expected.reconstruction), 0.02);
+}
+
+}  // namespace
+}  // namespace elbow::models
