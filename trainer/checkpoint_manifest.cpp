@@ -46,7 +46,13 @@ std::string manifest_text(const CheckpointManifest& manifest) {
                {"files", Json::object()}};
   for (const auto& [name, seal] : manifest.files)
     json["files"][name] = {{"bytes", seal.bytes}, {"xxh3", fmt::format("{:016x}", seal.xxh3)}};
-  return json.dump(/*indent=*/1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace) + "\n";
+  const auto text = [&] {
+    return json.dump(/*indent=*/1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace) +
+           "\n";
+  };
+  const auto unsealed = text();
+  json["manifest_xxh3"] = fmt::format("{:016x}", XXH3_64bits(unsealed.data(), unsealed.size()));
+  return text();
 }
 
 CheckpointManifest parse_manifest(std::string_view text) {
@@ -64,7 +70,7 @@ CheckpointManifest parse_manifest(std::string_view text) {
   if (!json.contains("files") || !json["files"].is_object()) fail("it lists no files");
   for (const auto& [name, entry] : json["files"].items())
     manifest.files[name] = {whole(entry, "bytes"), hash_in(entry)};
-  if (manifest_text(manifest) != text) fail("its text is not what its values give");
+  if (manifest_text(manifest) != text) fail("its text is not the one that its values seal");
   return manifest;
 }
 

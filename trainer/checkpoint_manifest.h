@@ -1,5 +1,6 @@
-// manifest.json of a checkpoint: sizes and XXH3 hashes of its other files, and the format's
-// version. Its text follows from its values alone, so that any changed byte is noticed. Pure.
+// manifest.json of a checkpoint: sizes and XXH3 hashes of its other files, the format's version,
+// and a hash of all that. Its text follows from its values alone, so that any changed byte is
+// noticed. Pure.
 #pragma once
 
 #include <cstdint>

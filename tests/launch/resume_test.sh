@@ -36,12 +36,21 @@ killed_after() {
   done
 }
 best=$(value whole/result.json best step)
-for place in "5 mid-first-epoch,-annealing" "19 the-end-of-the-first-epoch" "27 mid-epoch,-annealing" "$best right-after-best" \
-  "$((best + 1)) a-step-after-best" "94 the-last-step-but-one" "95 the-end-without-result.json"; do
+# saved_before STEP   the last step below it that was saved: where the disk is slow, some are left out.
+saved_before() {
+  local entry last=0
+  for entry in whole/checkpoints/step_*; do
+    ((10#${entry##*_} < $1)) && last=$((10#${entry##*_}))
+  done
+  echo $last
+}
+check "it was saved within its first epoch, at step $(saved_before 19)" test "$(saved_before 19)" -gt 0
+for place in "$(saved_before 19) mid-first-epoch,-annealing" "19 the-end-of-the-first-epoch" "$(saved_before 38) mid-epoch,-annealing" \
+  "$best right-after-best" "$(saved_before 76) after-annealing" "$(saved_before 95) almost-the-end" "95 the-end-without-result.json"; do
   for ranks in 1 4; do
     killed_after again "${place%% *}"
     "$launcher" -n $ranks resume again >again.out 2>again.err
-    check "from ${place#* } on $ranks ranks" same $? 0
+    check "from step ${place/ /, } on $ranks ranks" same $? 0
     is_whole "from ${place#* }" again
   done
 done
@@ -81,20 +90,21 @@ cp -r digits other && printf '\1' | dd of=other/train-images-idx3-ubyte bs=1 see
 refused 2 "SHA-256" "$launcher" resume whole data.dir=other
 check "what is refused changes nothing" same "$(find whole -type f ! -name run.lock -exec sha256sum {} + | sort)" "$before"
 # --- Damage ----------------------------------------------------------------------------------------------------------------
-killed_after again 60
+bad=$(saved_before 60) good=$(saved_before "$(saved_before 60)")
+killed_after again "$bad"
 printf '\1' | dd of="$(newest_of again)/optimizer.safetensors" bs=1 seek=1000 conv=notrunc status=none
 mkdir again/checkpoints/.tmp_step_000000061.4711.1
 "$launcher" -n 2 resume again >again.out 2>again.err
 check "a damaged checkpoint is passed over" same $? 0
 check "in one sentence" one_sentence again.err
-check "that names the bad file" contains again.err "step_000000060 is damaged: optimizer.safetensors"
-check "and the one taken instead" matches again.err "going back to .*step_000000059"
-check "which is told" contains again.out "from step 59"
+check "that names the bad file" contains again.err "step_$(printf %09d "$bad") is damaged: optimizer.safetensors"
+check "and the one taken instead" matches again.err "going back to .*step_$(printf %09d "$good")"
+check "which is told" contains again.out "from step $good"
 is_whole "after damage" again
 check "what a killed writer left is gone" fails test -e again/checkpoints/.tmp_step_000000061.4711.1
-killed_after again 2
+killed_after again 19
 for entry in again/checkpoints/step_*; do : >"$entry/model.safetensors"; done
-refused 4 "step_000000002 is damaged: model.safetensors" "$launcher" -n 2 resume again
+refused 4 "step_000000019 is damaged: model.safetensors" "$launcher" -n 2 resume again
 rm -r again/checkpoints
 "$launcher" -n 2 resume again >again.out 2>again.err
 check "without any checkpoint it begins anew" same $? 0
