@@ -162,9 +162,10 @@ StoredCheckpoint read_checkpoint(const fs::path& folder) {
   return stored;
 }
 
-Newest load_newest(const RunDirectory& directory) {
+Newest load_newest(const RunDirectory& directory, int64_t before) {
   Newest newest;
   auto steps = checkpoint_steps(directory);
+  std::erase_if(steps, [&](int64_t step) { return step >= before; });
   std::reverse(steps.begin(), steps.end());
   for (const int64_t step : steps) {
     try {

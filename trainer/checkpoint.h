@@ -9,6 +9,7 @@
 // optimizer.safetensors "first_moment.encoder.layers.0.weight"); of more, "rows.2." before them.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -49,8 +50,8 @@ struct Newest {
       checkpoint;                    // the newest good one; none where there is none at all
   std::vector<std::string> damaged;  // one sentence for each newer one that is not good
 };
-// Throws DamagedCheckpoint where there are checkpoints and none is good.
-Newest load_newest(const RunDirectory& directory);
+// Of those before step `before`. Throws DamagedCheckpoint where there are some and none is good.
+Newest load_newest(const RunDirectory& directory, int64_t before = INT64_MAX);
 
 // The tensors of one row, into and out of the lists of a checkpoint's two files. Fills rows of
 // zeros. Throws DamagedCheckpoint where a tensor is missing or has another shape.

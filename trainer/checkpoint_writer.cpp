@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <memory>
+#include <utility>
 
 #include "trainer/checkpoint_rules.h"
 #include "trainer/file_bytes.h"
@@ -39,9 +40,9 @@ std::vector<std::string> CheckpointWriter::take_failures() {
   return std::exchange(failures_, {});
 }
 
-std::optional<int64_t> CheckpointWriter::saved_step() const {
+std::optional<int64_t> CheckpointWriter::take_saved_step() {
   const std::lock_guard lock(mutex_);
-  return saved_step_;
+  return std::exchange(saved_step_, std::nullopt);
 }
 
 void CheckpointWriter::write(const Checkpoint& checkpoint) {

@@ -36,15 +36,15 @@ class CheckpointWriter {
   // The sentences of what could not be saved since the last call. Throws LockLost.
   std::vector<std::string> take_failures();
 
-  // Of the last checkpoint that is safely on disk, by this object.
-  std::optional<int64_t> saved_step() const;
+  // The step of the last checkpoint that came safely to disk since the last call.
+  std::optional<int64_t> take_saved_step();
 
  private:
   void write(const Checkpoint& checkpoint);
   void remove_old(const Checkpoint& newest);
 
   WriterParts parts_;
-  mutable std::mutex mutex_;  // of what follows
+  std::mutex mutex_;  // of what follows
   std::vector<std::string> failures_;
   std::optional<std::string> lost_;
   std::optional<int64_t> saved_step_;

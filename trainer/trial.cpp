@@ -56,6 +56,7 @@ class Trial {
   Checkpoint checkpoint() const;
   bool roll_back(const NonFinite& error);
   std::optional<Checkpoint> last_good_checkpoint();
+  void forget_checkpoints_after(int64_t step);
 
   void open_record(const RunLock* lock);
   void finish();
@@ -187,7 +188,8 @@ Checkpoint Trial::checkpoint() const {
 }
 
 // Every rank: goes back to the last good checkpoint, or to the start, with a smaller rate. False
-// where the settings, or the number of rollbacks so far, forbid it.
+// where the settings, or the number of rollbacks so far, forbid it. A checkpoint of the very
+// weights whose step was not finite is not good: with any rate that step would fail again.
 bool Trial::roll_back(const NonFinite& error) {
   const auto& settings = parts_.settings.train;
   if (settings.on_nonfinite != "rollback" || progress_.rollbacks >= settings.rollback_limit)
@@ -224,17 +226,31 @@ std::optional<Checkpoint> Trial::last_good_checkpoint() {
     record_->checkpoints.wait();
     tell_failures();
     try {
-      const auto newest = load_newest(parts_.directory);
+      const int64_t step = trainer_.pack().rows[0].step;
+      const auto newest = load_newest(parts_.directory, /*before=*/step);
       for (const auto& sentence : newest.damaged) warn(sentence);
       if (newest.checkpoint) found = with_tensors(*newest.checkpoint, names);
     } catch (const DamagedCheckpoint& damage) {
       warn(damage.what());
     }
+    forget_checkpoints_after(found ? found->step() : -1);
   }
   if (comm::broadcast_text(parts_.ranks, found ? "found" : "", 0).empty()) return std::nullopt;
   if (!found) found.emplace();
   broadcast(parts_.ranks, *found, 0, names);
   return found;
+}
+
+// Rank 0: what lies on disk beyond the step that the run goes back to would be taken for its
+// newest.
+void Trial::forget_checkpoints_after(int64_t step) {
+  stored_step_ = step >= 0 ? std::optional(step) : std::nullopt;
+  try {
+    for (const int64_t later : checkpoint_steps(parts_.directory))
+      if (later > step) remove_checkpoint(parts_.directory, later);
+  } catch (const std::filesystem::filesystem_error& error) {
+    warn(error.what());
+  }
 }
 
 // --- The end -------------------------------------------------------------------------------------
@@ -363,7 +379,7 @@ void Trial::tell_failures() {
     unsaved_.push_back(sentence);
     note(sentence);
   }
-  if (const auto step = record_->checkpoints.saved_step()) stored_step_ = step;
+  if (const auto step = record_->checkpoints.take_saved_step()) stored_step_ = step;
 }
 
 }  // namespace

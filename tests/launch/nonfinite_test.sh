@@ -6,13 +6,13 @@ few_digits digits 500 100
 
 # A linear network with far too large a rate: finite for an epoch of three steps, then not.
 diverging=("$repository/configs/pytorch_examples.cfg" data.source=idx data.dir=digits model.activation=identity
-  model.encoder=64 model.decoder=64 optimizer.lr=0.2 train.batch_size=200 train.epochs=50)
+  model.encoder=64 model.decoder=64 optimizer.lr=0.2 train.batch_size=200)
 sentence_of() { grep '^elbow: ' "$1.err"; }
 
 diverge() {  # RUN RANKS WORD...
   local run=$1 ranks=$2
   shift 2
-  "$launcher" -n "$ranks" train "${diverging[@]}" "$@" --out "$run" --progress none >"$run.out" 2>"$run.err" </dev/null
+  "$launcher" -n "$ranks" train "${diverging[@]}" train.epochs=50 "$@" --out "$run" --progress none >"$run.out" 2>"$run.err" </dev/null
   check "$run: ends with 1" same $? 1
   check "$run: one sentence is told, after those of rollbacks" same "$(sentence_of "$run" | grep -vc 'rollback [0-9] of')" 1
   check "$run: result.json says failed, 1" same \
