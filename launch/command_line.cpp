@@ -81,6 +81,7 @@ class Help : public CLI::Formatter {
 struct Flags {
   std::vector<std::string> words;
   std::string out;
+  std::string init_from;
   std::string resume = "never";
   std::string progress = "auto";
   bool keys = false;
@@ -107,6 +108,10 @@ struct Grammar {
     train->allow_extras();
     train->add_option("words", flags.words);
     train->add_option("--out", flags.out, "Run folder to create (default runs/NAME-DATE-TIME)")
+        ->type_name("RUN");
+    train
+        ->add_option("--init-from", flags.init_from,
+                     "Run folder, or safetensors file, whose weights to start from")
         ->type_name("RUN");
     train
         ->add_option("--resume", flags.resume,
@@ -212,13 +217,14 @@ ProgressStyle progress_style(const Flags& flags) {
                                 {"none", ProgressStyle::kNone}});
 }
 
-TrainCommand train_command(Flags flags, bool out_given) {
+TrainCommand train_command(Flags flags, bool out_given, bool init_from_given) {
   TrainCommand command;
   command.config = take_config(flags.words);
   command.words = std::move(flags.words);
   if (out_given && flags.out.empty())
     throw UsageError("--out needs the name of a folder, but is empty");
   if (out_given) command.out = flags.out;
+  if (init_from_given) command.init_from = flags.init_from;
   command.resume =
       one_of<Resume>("--resume", flags.resume,
                      {{"auto", Resume::kAuto}, {"never", Resume::kNever}, {"must", Resume::kMust}});
@@ -282,7 +288,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   refuse_extras(grammar.app);
   refuse_extras(chosen(grammar));
   if (grammar.train->parsed())
-    return train_command(std::move(grammar.flags), grammar.train->count("--out") > 0);
+    return train_command(std::move(grammar.flags), grammar.train->count("--out") > 0,
+                         grammar.train->count("--init-from") > 0);
   if (grammar.resume->parsed()) return resume_command(std::move(grammar.flags));
   if (grammar.bench->parsed()) return bench_command(std::move(grammar.flags));
   return config_command(std::move(grammar.flags));

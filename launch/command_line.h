@@ -26,9 +26,10 @@ enum class Resume {
 };
 
 struct TrainCommand {
-  std::optional<std::filesystem::path> config;  // unset: the built-in kl_vae.cfg
-  std::vector<std::string> words;               // key=value
-  std::optional<std::filesystem::path> out;     // unset: runs/NAME-DATE-TIME
+  std::optional<std::filesystem::path> config;     // unset: the built-in kl_vae.cfg
+  std::vector<std::string> words;                  // key=value
+  std::optional<std::filesystem::path> out;        // unset: runs/NAME-DATE-TIME
+  std::optional<std::filesystem::path> init_from;  // run whose weights are the first ones
   Resume resume = Resume::kNever;
   ProgressStyle progress = ProgressStyle::kAuto;
 };

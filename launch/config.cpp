@@ -6,6 +6,7 @@
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/variables_map.hpp>
 
+#include "launch/objective_rules.h"
 #include "launch/setting_table.h"
 #include "trainer/error.h"
 
@@ -130,11 +131,7 @@ void check_together(const ParsedConfig& config) {
                     "use train.precision=fp32 or train.reproducible=fast",
                     stated(config, "train.precision"), stated(config, "train.reproducible")));
   }
-  if (s.objective.anneal == "none" && s.objective.anneal_steps > 0) {
-    throw SettingError(fmt::format("{} has no effect with {}: add objective.anneal=linear",
-                                   stated(config, "objective.anneal_steps"),
-                                   stated(config, "objective.anneal")));
-  }
+  check_objective(config);
 }
 
 ParsedConfig config_from(std::vector<ConfigLevel> levels) {  // highest level first

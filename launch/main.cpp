@@ -21,8 +21,14 @@ void keep_freed_memory() {
 
 }  // namespace
 
+// Weights, gradients and optimizer state are read whole in every step, and 4 KiB pages of them do not
+// fit into the CPU's page tables' cache. LibTorch asks for large pages where this is set (2 MiB and
+// above); the kernel grants them where it may.
+void ask_for_large_pages() { setenv("THP_MEM_ALLOC_ENABLE", "1", /*replace=*/0); }
+
 int main(int argc, char** argv) {
   keep_freed_memory();
+  ask_for_large_pages();
   try {
     return static_cast<int>(elbow::launch::run_command({argv + (argc > 0 ? 1 : 0), argv + argc}));
   } catch (const std::exception& error) {

@@ -7,6 +7,7 @@
 #include "launch/setting_table.h"
 #include "trainer/error.h"
 #include "trainer/run_files.h"
+#include "trainer/trial.h"
 
 namespace elbow::launch {
 namespace {
@@ -93,9 +94,10 @@ void check_identity(const FoundRun& run, const ParsedConfig& config,
   }
 }
 
-bool is_complete(const FoundRun& run, int64_t epochs) {
+bool is_complete(const FoundRun& run, const trainer::TrainSettings& settings, int64_t total_steps) {
   if (!run.says_complete) return false;
-  return !run.checkpoint || run.checkpoint->checkpoint.progress.at(0).epochs_done >= epochs;
+  return !run.checkpoint ||
+         trainer::is_over(run.checkpoint->checkpoint.progress.at(0), settings, total_steps);
 }
 
 }  // namespace elbow::launch

@@ -48,6 +48,6 @@ void check_identity(const FoundRun& run, const ParsedConfig& config,
                     const trainer::RunIdentity& now);
 
 // Whether nothing is left to do.
-bool is_complete(const FoundRun& run, int64_t epochs);
+bool is_complete(const FoundRun& run, const trainer::TrainSettings& settings, int64_t total_steps);
 
 }  // namespace elbow::launch

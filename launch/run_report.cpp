@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "launch/progress_text.h"
+#include "launch/warnings.h"
 
 namespace elbow::launch {
 namespace {
@@ -32,29 +33,65 @@ std::string data_text(const Settings& s, const RunDescription& run) {
 }
 
 std::string model_text(const Settings& s, const RunDescription& run) {
-  return fmt::format("{} {}-{}-({})-{}-{}, {}, {} parameters, {} initialisation", s.model.kind,
-                     run.observed, fmt::join(s.model.encoder, "-"), s.model.latent,
-                     fmt::join(s.model.decoder, "-"), run.observed, s.model.activation,
-                     run.parameters, s.model.initialisation);
+  std::vector<std::string> widths = {std::to_string(run.observed)};
+  for (const int64_t width : s.model.encoder) widths.push_back(std::to_string(width));
+  widths.push_back(fmt::format("({})", s.model.latent));
+  for (const int64_t width : s.model.decoder) widths.push_back(std::to_string(width));
+  widths.push_back(std::to_string(run.observed));
+  std::string text = fmt::format("{} {}, {}, {} parameters, {} initialisation", s.model.kind,
+                                 fmt::join(widths, "-"), s.model.activation, run.parameters,
+                                 s.model.initialisation);
+  if (s.model.posterior != "log_variance") text += ", posterior " + s.model.posterior;
+  return text;
+}
+
+// What the likelihood is, and what its loss cannot go below.
+std::string likelihood_text(const Settings& s, const RunDescription& run) {
+  std::string text = s.model.likelihood;
+  if (text == "gaussian" || text == "gaussian_learned")
+    text += fmt::format(", sigma {:g}{}", s.model.sigma, text == "gaussian" ? "" : " at first");
+  const char* joint = " on grey values, whose entropy is the floor of the reconstruction: ";
+  for (const auto& [split, floor] : run.recon_floor_nats) {
+    text += fmt::format("{}{} {:.2f}", joint, split, floor);
+    joint = ", ";
+  }
+  return run.recon_floor_nats.empty() ? text : text + " nats";
+}
+
+std::string optimizer_text(const Settings& s) {
+  std::string text = fmt::format("{}, lr {:g}", s.optimizer.kind, s.optimizer.lr);
+  if (s.optimizer.schedule != "constant") text += ", " + s.optimizer.schedule;
+  if (s.optimizer.warmup_steps > 0)
+    text += fmt::format(", warm-up over {}", counted(s.optimizer.warmup_steps, "step"));
+  if (s.optimizer.clip_norm > 0) text += fmt::format(", clipped at {:g}", s.optimizer.clip_norm);
+  return text;
 }
 
 // Both weights, whichever was given.
 std::string objective_text(const Settings& s, const RunDescription& run) {
   const double beta = trainer::effective_beta(s.objective, run.observed);
   std::string text =
-      fmt::format("beta {:.6g} = kl_wt {:.6g} * {}, loss as {}", beta,
+      fmt::format("{}, beta {:.6g} = kl_wt {:.6g} * {}, loss as {}", s.objective.kind, beta,
                   beta / static_cast<double>(run.observed), run.observed, s.objective.reduction);
+  if (s.objective.samples > 1) text += ", " + counted(s.objective.samples, "sample");
   if (s.objective.anneal != "none")
     text +=
         fmt::format(", {} annealing over {:g} steps", s.objective.anneal, s.objective.anneal_steps);
+  if (s.objective.capacity != "none")
+    text += fmt::format(", {} capacity {:g} nats", s.objective.capacity, s.objective.capacity_nats);
+  if (s.objective.free_bits > 0)
+    text += fmt::format(", free bits {:g} nats", s.objective.free_bits);
+  if (s.objective.sigma_wt > 0) text += fmt::format(", sigma_wt {:g}", s.objective.sigma_wt);
   if (s.objective.l2 > 0) text += fmt::format(", l2 {:g}", s.objective.l2);
   return text;
 }
 
 std::string training_text(const Settings& s, const RunDescription& run) {
-  std::string text = fmt::format("{}, batch {}, {}, seed {}, {}", counted(s.train.epochs, "epoch"),
-                                 s.train.batch_size, s.train.shuffle ? "shuffled" : "not shuffled",
-                                 s.train.seed, s.train.reproducible);
+  const auto length =
+      s.train.steps > 0 ? counted(s.train.steps, "step") : counted(s.train.epochs, "epoch");
+  std::string text = fmt::format("{}, batch {}, {}, seed {}, {}", length, s.train.batch_size,
+                                 s.train.shuffle ? "shuffled" : "not shuffled", s.train.seed,
+                                 s.train.reproducible);
   if (s.train.precision != "fp32") text += ", " + s.train.precision;
   if (s.train.reproducible == "exact") text += fmt::format(" with {} leaves", run.leaves);
   return text;
@@ -101,11 +138,15 @@ std::string end_text(const trainer::RunResult& result) {
 }  // namespace
 
 std::string settings_report(const Settings& s, const RunDescription& run) {
-  return line("run", run.folder.string()) + line("data", data_text(s, run)) +
-         line("model", model_text(s, run)) + line("objective", objective_text(s, run)) +
-         line("optimizer", fmt::format("{}, lr {:g}", s.optimizer.kind, s.optimizer.lr)) +
-         line("training", training_text(s, run)) + line("ranks", ranks_text(run)) +
-         (run.device_choice.empty() ? "" : line("devices", run.device_choice));
+  std::string text =
+      line("run", run.folder.string()) + line("data", data_text(s, run)) +
+      line("model", model_text(s, run)) + line("likelihood", likelihood_text(s, run)) +
+      line("objective", objective_text(s, run)) + line("optimizer", optimizer_text(s)) +
+      line("training", training_text(s, run)) + line("ranks", ranks_text(run)) +
+      (run.device_choice.empty() ? "" : line("devices", run.device_choice));
+  for (const auto& warning : warnings_of(s, run.observed, run.steps))
+    text += line("warning", warning);
+  return text;
 }
 
 std::string summary_report(const trainer::RunResult& result, const std::filesystem::path& folder) {

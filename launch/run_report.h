@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,8 @@ struct RunDescription {
   std::vector<trainer::RankPlace> ranks;
   std::string device_choice;                            // why these devices; "" leaves the line out
   std::vector<std::pair<std::string, int64_t>> splits;  // name, examples
+  int64_t steps = 0;                                    // optimizer steps of the whole run
+  std::map<std::string, double> recon_floor_nats{};     // trainer::Trainer's, by split
 };
 
 // One line a subject, such as "objective  beta 0.784 = kl_wt 0.001 * 784, loss as pixel_mean".

@@ -201,6 +201,60 @@ Setting changeable(Setting setting) {
   return setting;
 }
 
+// An empty list is "none".
+template <class Place>
+Setting integer_list_or_none(std::string key, Place place, Range range, size_t longest,
+                             std::string help) {
+  Setting setting = integer_list(std::move(key), place, range, longest, std::move(help));
+  setting.allowed += ", or none";
+  setting.set = [place, set = setting.set](Settings& s, const std::string& text) {
+    place(s).clear();
+    if (text != "none") set(s, text);
+  };
+  setting.print = [place, print = setting.print](const Settings& s) {
+    return place(s).empty() ? std::string("none") : print(s);
+  };
+  return setting;
+}
+
+trainer::RateStage stage_from_text(const std::string& text) {
+  const auto colon = text.find(':');
+  const auto epochs = integer_from_text(text.substr(0, colon));
+  const auto rate =
+      colon == std::string::npos ? std::nullopt : number_from_text(text.substr(colon + 1));
+  const bool good = epochs && rate && *epochs >= 1 && *rate > 0 && *rate <= 1000;
+  if (!good)
+    throw BadValue(fmt::format("has a value '{}' that is not EPOCHS:RATE, both above 0", text));
+  return {*epochs, *rate};
+}
+
+Setting stages() {
+  constexpr size_t kLongest = 256;
+  const auto place = at(&Settings::optimizer, &trainer::OptimizerSettings::stages);
+  return {.key = "optimizer.stages",
+          .type = "list of EPOCHS:RATE",
+          .allowed = fmt::format("1 to {} values such as 3:1e-3, or none", kLongest),
+          .help = "stages: learning rates for so many epochs each; the last one stays",
+          .set =
+              [=](Settings& s, const std::string& text) {
+                std::vector<trainer::RateStage> values;
+                if (text != "none") {
+                  for (const auto& part : parts_between_commas(text))
+                    values.push_back(stage_from_text(part));
+                }
+                if (values.size() > kLongest) throw BadValue("has too many values");
+                place(s) = std::move(values);
+              },
+          .print =
+              [=](const Settings& s) {
+                std::vector<std::string> parts;
+                for (const auto& [epochs, rate] : place(s))
+                  parts.push_back(fmt::format("{}:{}", epochs, text_from_number(rate)));
+                return parts.empty() ? std::string("none")
+                                     : fmt::format("{}", fmt::join(parts, ", "));
+              }};
+}
+
 template <class Place>
 Setting seed(std::string key, Place place, std::string help) {
   Setting setting = integer(std::move(key), place, {0, 9223372036854775807.0}, std::move(help));
@@ -257,10 +311,11 @@ void add_model(std::vector<Setting>& table) {
   const auto in = [](auto member) { return at(&Settings::model, member); };
   const Range width{1, 1e6};
   table.push_back(choice("model.kind", in(&M::kind), {"vae"}, "kind of model"));
-  table.push_back(integer_list("model.encoder", in(&M::encoder), width, /*longest=*/64,
-                               "widths of the encoder's hidden layers, first to last"));
-  table.push_back(integer_list("model.decoder", in(&M::decoder), width, /*longest=*/64,
-                               "widths of the decoder's hidden layers, from the latent side"));
+  table.push_back(integer_list_or_none("model.encoder", in(&M::encoder), width, /*longest=*/64,
+                                       "widths of the encoder's hidden layers, first to last"));
+  table.push_back(
+      integer_list_or_none("model.decoder", in(&M::decoder), width, /*longest=*/64,
+                           "widths of the decoder's hidden layers, from the latent side"));
   table.push_back(integer("model.latent", in(&M::latent), width, "number of latent units"));
   table.push_back(choice("model.activation", in(&M::activation),
                          {"tanh", "relu", "sigmoid", "softplus", "identity"},
@@ -269,6 +324,18 @@ void add_model(std::vector<Setting>& table) {
                          {"glorot", "pytorch", "truncated_normal"}, "how weights start"));
   table.push_back(number("model.initial_std", in(&M::initial_std), {0, 100, /*low_excluded=*/true},
                          "truncated_normal: standard deviation of the first weights"));
+  table.push_back(choice("model.posterior", in(&M::posterior),
+                         {"log_variance", "softplus", "softplus_squared"},
+                         "what the encoder gives of sigma; softplus_squared: its KL takes the log "
+                         "of sigma^2, which underflows"));
+  table.push_back(choice(
+      "model.likelihood", in(&M::likelihood),
+      {"bernoulli", "continuous_bernoulli", "gaussian", "gaussian_learned", "gaussian_optimal"},
+      "of the pixels, given the decoder's output"));
+  table.push_back(number("model.sigma", in(&M::sigma), {0, 1e6, /*low_excluded=*/true},
+                         "gaussian: its standard deviation; gaussian_learned: where it starts"));
+  table.push_back(choice("model.output_bias", in(&M::output_bias), {"zero", "data_mean"},
+                         "data_mean: the decoder's last bias starts at the train split's mean"));
 }
 
 void add_objective(std::vector<Setting>& table) {
@@ -282,10 +349,37 @@ void add_objective(std::vector<Setting>& table) {
       "weight of the KL against the mean over D pixels: beta = kl_wt * D; excludes beta"));
   table.push_back(choice("objective.reduction", in(&O::reduction), {"sum", "pixel_mean"},
                          "scale on which the loss is optimised and shown"));
-  table.push_back(choice("objective.anneal", in(&O::anneal), {"none", "linear"},
+  table.push_back(choice("objective.kind", in(&O::kind), {"elbo", "iwae", "dreg"},
+                         "iwae: the importance-weighted bound; dreg: the same with the encoder's "
+                         "doubly reparameterized gradient"));
+  table.push_back(integer("objective.samples", in(&O::samples), {1, 1e5},
+                          "draws of the posterior for each example"));
+  table.push_back(choice("objective.anneal", in(&O::anneal),
+                         {"none", "linear", "sigmoid", "cosine", "cyclical"},
                          "how the weight of the KL grows at the start"));
   table.push_back(number("objective.anneal_steps", in(&O::anneal_steps), {0, 1e12},
-                         "linear: the weight is full after this many optimizer steps"));
+                         "the weight is full after this many optimizer steps"));
+  table.push_back(integer("objective.anneal_cycles", in(&O::anneal_cycles), {1, 1e6},
+                          "cyclical: how often the weight starts anew within anneal_steps"));
+  table.push_back(number("objective.anneal_rise", in(&O::anneal_rise),
+                         {0, 1, /*low_excluded=*/true},
+                         "cyclical: share of a cycle in which the weight grows"));
+  table.push_back(choice("objective.capacity", in(&O::capacity), {"none", "batch", "example"},
+                         "KL as its distance from C nats: batch: |mean KL - C|; example: mean "
+                         "|KL - C|"));
+  table.push_back(
+      number("objective.capacity_nats", in(&O::capacity_nats), {0, 1e9}, "capacity: C at the end"));
+  table.push_back(number("objective.capacity_from", in(&O::capacity_from), {0, 1e9},
+                         "capacity: C at the start"));
+  table.push_back(number("objective.capacity_steps", in(&O::capacity_steps), {0, 1e12},
+                         "capacity: optimizer steps from the first C to the last"));
+  table.push_back(number("objective.free_bits", in(&O::free_bits), {0, 1e9},
+                         "nats of KL that each group of latents has free; 0: none"));
+  table.push_back(integer("objective.free_bits_groups", in(&O::free_bits_groups), {0, 1e6},
+                          "free_bits: equal groups of neighbouring latents; 0: each latent alone"));
+  table.push_back(number("objective.sigma_wt", in(&O::sigma_wt), {0, 1e9},
+                         "weight of sum (1 - sigma)^4 over latents, beside the summed "
+                         "reconstruction"));
   table.push_back(number("objective.l2", in(&O::l2), {0, 1e9},
                          "weight of the sum of squares of all weight matrices"));
 }
@@ -304,6 +398,23 @@ void add_optimizer(std::vector<Setting>& table) {
   table.push_back(optional_number("optimizer.epsilon", in(&O::epsilon),
                                   {0, 1, /*low_excluded=*/true}, "auto",
                                   "added to the root; auto: 1e-8 for adam, 1e-7 for rmsprop"));
+  table.push_back(number("optimizer.second_moment_start", in(&O::second_moment_start), {0, 1e9},
+                         "adam: first value of the square's average"));
+  table.push_back(number("optimizer.clip_norm", in(&O::clip_norm), {0, 1e12},
+                         "largest norm of the gradient, which is scaled down to it; 0: any"));
+  table.push_back(choice("optimizer.schedule", in(&O::schedule),
+                         {"constant", "stages", "milestones", "cosine"},
+                         "how the learning rate changes"));
+  table.push_back(stages());
+  table.push_back(integer_list_or_none("optimizer.milestones", in(&O::milestones), {1, 1e6},
+                                       /*longest=*/256,
+                                       "milestones: epochs after which the rate is multiplied"));
+  table.push_back(number("optimizer.factor", in(&O::factor), {0, 1000, /*low_excluded=*/true},
+                         "milestones: by what"));
+  table.push_back(number("optimizer.lr_end", in(&O::lr_end), {0, 1000},
+                         "cosine: the rate at the end of the run"));
+  table.push_back(integer("optimizer.warmup_steps", in(&O::warmup_steps), {0, 1e12},
+                          "optimizer steps over which the rate grows to its value"));
 }
 
 void add_train(std::vector<Setting>& table) {
@@ -311,6 +422,11 @@ void add_train(std::vector<Setting>& table) {
   const auto in = [](auto member) { return at(&Settings::train, member); };
   table.push_back(
       changeable(integer("train.epochs", in(&T::epochs), {1, 1e6}, "passes over the train split")));
+  table.push_back(integer("train.steps", in(&T::steps), {0, 1e12},
+                          "the run ends after so many optimizer steps; 0: after train.epochs"));
+  table.push_back(
+      changeable(integer("train.patience", in(&T::patience), {0, 1e6},
+                         "epochs without a better held-out elbo after which to stop; 0: never")));
   table.push_back(integer("train.batch_size", in(&T::batch_size), {1, 1e9},
                           "examples a step, over all ranks together"));
   table.push_back(

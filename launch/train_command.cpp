@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <stdexcept>
 
 #include "launch/commands.h"
 #include "launch/effective_config.h"
@@ -16,6 +17,7 @@
 #include "models/products.h"
 #include "trainer/checkpoint_exchange.h"
 #include "trainer/error.h"
+#include "trainer/starting_weights.h"
 #include "trainer/text_file.h"
 #include "trainer/trial.h"
 
@@ -38,7 +40,7 @@ trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
   return manifest;
 }
 
-RunDescription description_of(const trainer::Trainer& trainer, const trainer::Dataset& data,
+RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset& data,
                               const trainer::Manifest& manifest,
                               const trainer::RunDirectory& directory, const Devices& devices) {
   RunDescription run{.folder = directory.path(),
@@ -48,7 +50,9 @@ RunDescription description_of(const trainer::Trainer& trainer, const trainer::Da
                      .threads_per_rank = manifest.threads_per_rank,
                      .backend = manifest.backend,
                      .ranks = manifest.ranks,
-                     .device_choice = devices.why};
+                     .device_choice = devices.why,
+                     .steps = trainer.total_steps(),
+                     .recon_floor_nats = trainer.recon_floor_nats()};
   for (const auto* split : {&data.train, &data.validation, &data.test}) {
     if (split->examples() > 0) run.splits.emplace_back(split->name, split->examples());
   }
@@ -83,7 +87,7 @@ void take_place(Place& place, const TrainCommand& command, const ParsedConfig& c
 std::string resumption_report(const FoundRun& run) {
   std::string text;
   if (!run.checkpoint) return "resumed    from the start: no checkpoint is there\n";
-  const auto& row = run.checkpoint->checkpoint.snapshot.rows.at(0).row;
+  const auto& row = run.checkpoint->checkpoint.snapshot.rows.at(0);
   return fmt::format("resumed    from step {}, in epoch {}\n", row.step, row.epoch + 1);
 }
 
@@ -101,6 +105,19 @@ std::optional<trainer::Checkpoint> share_checkpoint(World& world,
   if (!checkpoint) checkpoint.emplace();
   trainer::broadcast(world.ranks(), *checkpoint, 0, names);
   return checkpoint;
+}
+
+// Every rank reads the file.
+void start_from(const std::filesystem::path& from, trainer::Trainer& trainer) {
+  const auto weights = trainer::read_starting_weights(from);
+  try {
+    trainer.start_from(weights.tensors);
+  } catch (const std::invalid_argument& error) {
+    throw trainer::SettingError(
+        fmt::format("--init-from {} does not fit, because {}: give this run the same model.* "
+                    "settings and images of the same size",
+                    from.string(), error.what()));
+  }
 }
 
 }  // namespace
@@ -132,13 +149,15 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     for (const auto& sentence : place.found->damaged)
       fmt::print(stderr, "elbow: {}; going back to {}\n", sentence,
                  place.found->checkpoint->folder.string());
-    if (!is_complete(*place.found, settings.train.epochs)) return std::string();
+    if (!is_complete(*place.found, settings.train, trainer->total_steps())) return std::string();
     fmt::print(report_stream(), "{} is complete: nothing is left to do\n",
                place.found->directory.path().string());
     return std::string("complete");
   });
   if (!complete.empty()) return ExitCode::kDone;
   auto checkpoint = share_checkpoint(world, place.found, *trainer);
+  if (command.init_from && !checkpoint)
+    world.together([&] { start_from(*command.init_from, *trainer); });
 
   // The folder comes last, so that what is refused leaves none.
   const auto manifest = manifest_of(arguments, ranks, data, devices, team->size());
@@ -154,7 +173,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
         report_stream());
     if (place.found) std::fputs(resumption_report(*place.found).c_str(), report_stream());
     std::fflush(report_stream());
-    progress = make_progress(command.progress, settings.train.epochs);
+    progress = make_progress(command.progress, trainer->epochs());
     if (devices.own.is_cpu() && settings.train.precision == "bf16" &&
         !models::has_bfloat16_instructions()) {
       progress->on_note(
@@ -173,6 +192,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .interruption = interruption,
                                           .identity = identity,
                                           .lock = place.lock.get(),
+                                          .save_first = command.init_from.has_value(),
                                           .resumed = std::move(checkpoint)},
                                          *trainer);
   progress.reset();

@@ -53,7 +53,9 @@ void initialise(const ParameterLayout& layout, Initialisation how, double standa
         for (int64_t j = 0; j < width; ++j) {
           const auto e = static_cast<uint32_t>(i * width + j);
           float value = 0;
-          if (how == Initialisation::kPyTorch) {
+          if (parameter.start) {
+            value = static_cast<float>(*parameter.start);
+          } else if (how == Initialisation::kPyTorch) {
             value = uniform(seed, tensor, e, pytorch);
           } else if (parameter.is_weight && how == Initialisation::kGlorot) {
             value = uniform(seed, tensor, e, glorot);

@@ -4,6 +4,9 @@
 #include <ATen/Dispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <cmath>
+#include <stdexcept>
+
 #include "models/forms.h"
 #include "models/loops.h"
 
@@ -13,22 +16,53 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-struct BernoulliFunction : torch::autograd::Function<BernoulliFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& logits, const at::Tensor& x,
-                            bool with_residual) {
+// log(2 pi) / 2
+constexpr double kHalfLogTwoPi = 0.91893853320467274178;
+
+// [rows, batch * samples, observed] as [rows, batch, samples, observed], and x to match.
+at::Tensor by_example(const at::Tensor& output, int64_t batch) {
+  return output.view({output.size(0), batch, -1, output.size(2)});
+}
+
+struct AtenLoss {
+  at::Tensor nats, residual;  // of every pixel
+};
+
+// The loops of loops.h in ATen operations.
+AtenLoss aten_loss(const at::Tensor& a, const at::Tensor& x, PixelLoss kind) {
+  if (kind == PixelLoss::kHalfSquare) return {0.5 * (a - x).square(), a - x};
+  const auto e = (-a.abs()).exp();
+  auto nats = a.clamp_min(0) - a * x + at::log1p(e);
+  auto residual = a.sigmoid() - x;
+  if (kind == PixelLoss::kBernoulli) return {nats, residual};
+  const auto s = a.square();
+  const auto near = a.abs() < kContinuousBernoulliSeries;
+  const auto log_c = at::where(near, log_normaliser_series<double>(s),
+                               (a.abs() * (1 + e)).log() - (-at::expm1(-a.abs())).log());
+  const auto slope = at::where(near, a * log_normaliser_slope_series<double>(s),
+                               1 / a - 2 * a.sign() * e / (1 - e * e));
+  return {nats - log_c, residual - slope};
+}
+
+struct PixelLossFunction : torch::autograd::Function<PixelLossFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& output, const at::Tensor& x,
+                            int64_t kind_number, bool with_residual) {
+    const auto kind = static_cast<PixelLoss>(kind_number);
     at::Tensor nats, residual;
-    if (fused(logits)) {
-      nats = at::empty({logits.size(0), logits.size(1)}, logits.options());
-      if (with_residual) residual = at::empty_like(logits);
-      AT_DISPATCH_FLOATING_TYPES(logits.scalar_type(), "bernoulli_nats", [&] {
-        loops::bernoulli_rows(logits.const_data_ptr<scalar_t>(), x.const_data_ptr<scalar_t>(),
-                              nats.mutable_data_ptr<scalar_t>(),
-                              with_residual ? residual.mutable_data_ptr<scalar_t>() : nullptr,
-                              logits.size(0) * logits.size(1), logits.size(2));
+    if (fused(output)) {
+      nats = at::empty({output.size(0), output.size(1)}, output.options());
+      if (with_residual) residual = at::empty_like(output);
+      AT_DISPATCH_FLOATING_TYPES(output.scalar_type(), "pixel_loss", [&] {
+        loops::pixel_loss_rows(
+            kind, output.const_data_ptr<scalar_t>(), x.const_data_ptr<scalar_t>(),
+            nats.mutable_data_ptr<scalar_t>(),
+            with_residual ? residual.mutable_data_ptr<scalar_t>() : nullptr,
+            {output.size(0) * output.size(1), output.size(2), output.size(1) / x.size(1)});
       });
     } else {
-      nats = (logits.clamp_min(0) - logits * x + at::log1p((-logits.abs()).exp())).sum(2);
-      if (with_residual) residual = logits.sigmoid() - x;
+      const auto loss = aten_loss(by_example(output, x.size(1)), x.unsqueeze(2), kind);
+      nats = loss.nats.sum(3).view({output.size(0), output.size(1)});
+      if (with_residual) residual = loss.residual.view(output.sizes());
     }
     context->saved_data["residual"] = residual;
     return nats;
@@ -37,21 +71,92 @@ struct BernoulliFunction : torch::autograd::Function<BernoulliFunction> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto residual = context->saved_data["residual"].toTensor();
     const auto scale = gradients[0].contiguous();
-    if (!fused(residual)) return {residual * scale.unsqueeze(2), {}, {}};
-    auto dlogits = at::empty_like(residual);
-    AT_DISPATCH_FLOATING_TYPES(residual.scalar_type(), "bernoulli_backward", [&] {
+    if (!fused(residual)) return {residual * scale.unsqueeze(2), {}, {}, {}};
+    auto doutput = at::empty_like(residual);
+    AT_DISPATCH_FLOATING_TYPES(residual.scalar_type(), "pixel_loss_backward", [&] {
       loops::scale_rows(residual.const_data_ptr<scalar_t>(), scale.const_data_ptr<scalar_t>(),
-                        dlogits.mutable_data_ptr<scalar_t>(), residual.size(0) * residual.size(1),
+                        doutput.mutable_data_ptr<scalar_t>(), residual.size(0) * residual.size(1),
                         residual.size(2));
     });
-    return {dlogits, {}, {}};
+    return {doutput, {}, {}, {}};
+  }
+};
+
+at::Tensor pixel_loss(const at::Tensor& output, const at::Tensor& x, PixelLoss kind) {
+  return PixelLossFunction::apply(output, x, static_cast<int64_t>(kind),
+                                  at::GradMode::is_enabled());
+}
+
+// A parameter and its gradient's place, hidden from autograd.
+struct LogSigma {
+  at::Tensor value, gradient;  // [rows, 1]
+};
+
+struct LearnedSigmaFunction : torch::autograd::Function<LearnedSigmaFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& half_squares,
+                            const LogSigma& log_sigma, int64_t observed) {
+    context->save_for_backward({half_squares});
+    context->saved_data["log_sigma"] = log_sigma.value;
+    context->saved_data["gradient"] = log_sigma.gradient;
+    context->saved_data["observed"] = observed;
+    return gaussian_nats_of(half_squares, log_sigma.value, observed);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto half_squares = context->get_saved_variables()[0];
+    const auto log_sigma = context->saved_data["log_sigma"].toTensor();
+    auto place = context->saved_data["gradient"].toTensor();
+    const auto observed = static_cast<double>(context->saved_data["observed"].toInt());
+    const auto precision = (-2 * log_sigma).exp();
+    place.copy_((gradients[0] * (observed - 2 * half_squares * precision)).sum(1, true));
+    return {gradients[0] * precision, {}, {}};
   }
 };
 
 }  // namespace
 
-at::Tensor bernoulli_nats(const at::Tensor& logits, const at::Tensor& x) {
-  return BernoulliFunction::apply(logits, x, at::GradMode::is_enabled());
+Likelihood likelihood_named(const std::string& name) {
+  if (name == "bernoulli") return Likelihood::kBernoulli;
+  if (name == "continuous_bernoulli") return Likelihood::kContinuousBernoulli;
+  if (name == "gaussian") return Likelihood::kGaussian;
+  if (name == "gaussian_learned") return Likelihood::kGaussianLearned;
+  if (name == "gaussian_optimal") return Likelihood::kGaussianOptimal;
+  throw std::invalid_argument("unknown likelihood '" + name + "'");
+}
+
+at::Tensor bernoulli_nats(const at::Tensor& output, const at::Tensor& x) {
+  return pixel_loss(output, x, PixelLoss::kBernoulli);
+}
+
+at::Tensor continuous_bernoulli_nats(const at::Tensor& output, const at::Tensor& x) {
+  return pixel_loss(output, x, PixelLoss::kContinuousBernoulli);
+}
+
+at::Tensor half_squared_error(const at::Tensor& output, const at::Tensor& x) {
+  return pixel_loss(output, x, PixelLoss::kHalfSquare);
+}
+
+at::Tensor gaussian_nats_of(const at::Tensor& half_squares, const at::Tensor& log_sigma,
+                            int64_t observed) {
+  return half_squares * (-2 * log_sigma).exp() +
+         static_cast<double>(observed) * (log_sigma + kHalfLogTwoPi);
+}
+
+at::Tensor gaussian_nats(const at::Tensor& output, const at::Tensor& x, double sigma) {
+  const auto log_sigma = at::full({1, 1}, std::log(sigma), output.options());
+  return gaussian_nats_of(half_squared_error(output, x), log_sigma, output.size(2));
+}
+
+at::Tensor gaussian_nats(const at::Tensor& output, const at::Tensor& x, const at::Tensor& log_sigma,
+                         const at::Tensor& log_sigma_gradient) {
+  return LearnedSigmaFunction::apply(half_squared_error(output, x),
+                                     LogSigma{log_sigma, log_sigma_gradient}, output.size(2));
+}
+
+at::Tensor output_for_mean(Likelihood likelihood, const at::Tensor& means) {
+  const bool logits =
+      likelihood == Likelihood::kBernoulli || likelihood == Likelihood::kContinuousBernoulli;
+  return logits ? at::logit(means.clamp(0.001, 0.999)) : means;
 }
 
 }  // namespace elbow::models

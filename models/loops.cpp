@@ -39,35 +39,37 @@ inline __attribute__((always_inline)) void backward_loop(const Scalar* __restric
   }
 }
 
-template <class Scalar>
-inline __attribute__((always_inline)) void bernoulli_loop(const Scalar* __restrict logits,
-                                                          const Scalar* __restrict x,
-                                                          Scalar* __restrict nats,
-                                                          Scalar* __restrict residual, int64_t rows,
-                                                          int64_t columns) {
+template <PixelLoss kind, class Scalar>
+inline __attribute__((always_inline)) void pixel_loop(const Scalar* __restrict output,
+                                                      const Scalar* __restrict x,
+                                                      Scalar* __restrict nats,
+                                                      Scalar* __restrict residual,
+                                                      const PixelRows& shape) {
   // 16 partial sums in fixed lanes: the same order for every vector width.
   constexpr int64_t kLanes = 16;
+  const int64_t rows = shape.rows, columns = shape.columns, samples = shape.samples;
   for (int64_t r = 0; r < rows; ++r) {
-    const Scalar* a = logits + r * columns;
-    const Scalar* target = x + r * columns;
+    const Scalar* a = output + r * columns;
+    const Scalar* target = x + r / samples * columns;
     Scalar* out = residual ? residual + r * columns : nullptr;
     Scalar lane[kLanes] = {};
     int64_t c = 0;
     if (out) {
       for (; c + kLanes <= columns; c += kLanes) {
         for (int64_t l = 0; l < kLanes; ++l) {
-          const auto term = bernoulli(a[c + l], target[c + l]);
+          const auto term = pixel_term<kind>(a[c + l], target[c + l]);
           lane[l] += term.nats;
           out[c + l] = term.residual;
         }
       }
     } else {
       for (; c + kLanes <= columns; c += kLanes) {
-        for (int64_t l = 0; l < kLanes; ++l) lane[l] += bernoulli(a[c + l], target[c + l]).nats;
+        for (int64_t l = 0; l < kLanes; ++l)
+          lane[l] += pixel_term<kind>(a[c + l], target[c + l]).nats;
       }
     }
     for (int64_t l = 0; c < columns; ++c, ++l) {
-      const auto term = bernoulli(a[c], target[c]);
+      const auto term = pixel_term<kind>(a[c], target[c]);
       lane[l] += term.nats;
       if (out) out[c] = term.residual;
     }
@@ -99,14 +101,18 @@ ELBOW_ACTIVATION_LOOPS(kRelu, relu)
 ELBOW_ACTIVATION_LOOPS(kSigmoid, sigmoid)
 ELBOW_ACTIVATION_LOOPS(kSoftplus, softplus)
 
-ELBOW_SIMD void bernoulli_f(const float* logits, const float* x, float* nats, float* residual,
-                            int64_t rows, int64_t columns) {
-  bernoulli_loop(logits, x, nats, residual, rows, columns);
-}
-ELBOW_SIMD void bernoulli_d(const double* logits, const double* x, double* nats, double* residual,
-                            int64_t rows, int64_t columns) {
-  bernoulli_loop(logits, x, nats, residual, rows, columns);
-}
+#define ELBOW_PIXEL_LOOP(name, kind, Scalar)                                                  \
+  ELBOW_SIMD void name(const Scalar* output, const Scalar* x, Scalar* nats, Scalar* residual, \
+                       const PixelRows& shape) {                                              \
+    pixel_loop<kind>(output, x, nats, residual, shape);                                       \
+  }
+#define ELBOW_PIXEL_LOOPS(kind, suffix)                        \
+  ELBOW_PIXEL_LOOP(pixel_##suffix##_f, PixelLoss::kind, float) \
+  ELBOW_PIXEL_LOOP(pixel_##suffix##_d, PixelLoss::kind, double)
+
+ELBOW_PIXEL_LOOPS(kBernoulli, bernoulli)
+ELBOW_PIXEL_LOOPS(kContinuousBernoulli, continuous_bernoulli)
+ELBOW_PIXEL_LOOPS(kHalfSquare, half_square)
 
 ELBOW_SIMD void scale_f(const float* __restrict in, const float* scale, float* out, int64_t rows,
                         int64_t columns) {
@@ -138,6 +144,19 @@ template <>
 constexpr BackwardLoop<double> kBackwardLoops<double>[5] = {
     backward_identity_d, backward_tanh_d, backward_relu_d, backward_sigmoid_d, backward_softplus_d};
 
+template <class Scalar>
+using PixelLoop = void (*)(const Scalar*, const Scalar*, Scalar*, Scalar*, const PixelRows&);
+
+// In the order of PixelLoss.
+template <class Scalar>
+constexpr PixelLoop<Scalar> kPixelLoops[3] = {};
+template <>
+constexpr PixelLoop<float> kPixelLoops<float>[3] = {pixel_bernoulli_f, pixel_continuous_bernoulli_f,
+                                                    pixel_half_square_f};
+template <>
+constexpr PixelLoop<double> kPixelLoops<double>[3] = {
+    pixel_bernoulli_d, pixel_continuous_bernoulli_d, pixel_half_square_d};
+
 }  // namespace
 
 template <class Scalar>
@@ -158,16 +177,15 @@ template void activation_backward(const float*, const float*, float*, float*, in
 template void activation_backward(const double*, const double*, double*, double*, int64_t, int64_t,
                                   Activation);
 
-template <>
-void bernoulli_rows(const float* logits, const float* x, float* nats, float* residual, int64_t rows,
-                    int64_t columns) {
-  bernoulli_f(logits, x, nats, residual, rows, columns);
+template <class Scalar>
+void pixel_loss_rows(PixelLoss kind, const Scalar* output, const Scalar* x, Scalar* nats,
+                     Scalar* residual, const PixelRows& shape) {
+  kPixelLoops<Scalar>[static_cast<int>(kind)](output, x, nats, residual, shape);
 }
-template <>
-void bernoulli_rows(const double* logits, const double* x, double* nats, double* residual,
-                    int64_t rows, int64_t columns) {
-  bernoulli_d(logits, x, nats, residual, rows, columns);
-}
+template void pixel_loss_rows(PixelLoss, const float*, const float*, float*, float*,
+                              const PixelRows&);
+template void pixel_loss_rows(PixelLoss, const double*, const double*, double*, double*,
+                              const PixelRows&);
 
 template <>
 void scale_rows(const float* in, const float* scale, float* out, int64_t rows, int64_t columns) {

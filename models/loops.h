@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "models/elementwise.h"
+#include "models/pixel_loss.h"
 
 namespace elbow::models::loops {
 
@@ -22,11 +23,17 @@ template <class Scalar>
 void activation_backward(const Scalar* dy, const Scalar* y, Scalar* da, Scalar* dbias, int64_t rows,
                          int64_t columns, Activation kind);
 
-// nats[r] = sum_c bernoulli(logits[r, c], x[r, c]).nats; residual[r, c] = its derivative by the
-// logit (skipped when null).
+struct PixelRows {
+  int64_t rows;
+  int64_t columns;
+  int64_t samples;  // rows of output that share a row of x
+};
+
+// nats[r] = sum_c pixel_term(output[r, c], x[r / samples, c]).nats; residual[r, c] = its derivative
+// by the output (skipped when null).
 template <class Scalar>
-void bernoulli_rows(const Scalar* logits, const Scalar* x, Scalar* nats, Scalar* residual,
-                    int64_t rows, int64_t columns);
+void pixel_loss_rows(PixelLoss kind, const Scalar* output, const Scalar* x, Scalar* nats,
+                     Scalar* residual, const PixelRows& shape);
 
 // out[r, c] = scale[r] * in[r, c]
 template <class Scalar>

@@ -18,9 +18,10 @@ struct NoiseKey {
   uint32_t draw = 0;
 };
 
-// out[i, e] is element e of the stream of example `examples[i]` (a global index): elements 4b ..
-// 4b+3 are two Box-Muller pairs of block b.   out: [examples, latent], float32 on the CPU,
-// contiguous. Thread-safe.
-void fill_normal(const NoiseKey& key, std::span<const int64_t> examples, at::Tensor out);
+// out[i * draws + s, e] is element e of draw key.draw + s of the stream of example `examples[i]` (a
+// global index): elements 4b .. 4b+3 are two Box-Muller pairs of block b.   out: [examples * draws,
+// latent], float32 on the CPU, contiguous. Thread-safe.
+void fill_normal(const NoiseKey& key, std::span<const int64_t> examples, at::Tensor out,
+                 int64_t draws = 1);
 
 }  // namespace elbow::models

@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +29,8 @@ struct Parameter {
   bool is_weight;  // weights are decayed and initialised at random, biases are not decayed
   int64_t fan_in;
   std::vector<ParameterPart> parts;
-  int64_t offset = 0;  // in numbers, within a row; set by the layout
+  std::optional<double> start{};  // every number's first value; without it initialise() decides
+  int64_t offset = 0;             // in numbers, within a row; set by the layout
   int64_t count() const;
 };
 

@@ -83,15 +83,13 @@ SplitMetrics metrics(const Json& value) {
 
 // --- One row -------------------------------------------------------------------------------------
 
-Json row_json(const RowSnapshot& snapshot, const TrialProgress& progress) {
-  const Row& row = snapshot.row;
+Json row_json(const RowSnapshot& row, const TrialProgress& progress) {
   Json json = {{"seed", row.seed},
                {"epoch", row.epoch},
                {"step", row.step},
                {"beta", from_number(row.beta)},
-               {"anneal_steps", from_number(row.anneal_steps)},
-               {"l2", from_number(row.l2)},
                {"lr", from_number(row.lr)},
+               {"rate_factor", from_number(row.rate_factor)},
                {"sums", Json::array()},
                {"epochs_done", progress.epochs_done},
                {"final", Json::array()},
@@ -102,19 +100,18 @@ Json row_json(const RowSnapshot& snapshot, const TrialProgress& progress) {
                {"rollbacks", progress.rollbacks},
                {"warnings", progress.warnings},
                {"metrics_bytes", progress.metrics_bytes}};
-  for (const double sum : snapshot.sums) json["sums"].push_back(from_number(sum));
+  for (const double sum : row.sums) json["sums"].push_back(from_number(sum));
   for (const auto& entry : progress.final_metrics) json["final"].push_back(metrics_json(entry));
   return json;
 }
 
 RowSnapshot row_from(const Json& json) {
-  RowSnapshot snapshot{.row = {.seed = whole(json, "seed"),
-                               .beta = number(json, "beta"),
-                               .anneal_steps = number(json, "anneal_steps"),
-                               .l2 = number(json, "l2"),
-                               .lr = number(json, "lr"),
-                               .epoch = count(json, "epoch"),
-                               .step = count(json, "step")}};
+  RowSnapshot snapshot{.seed = whole(json, "seed"),
+                       .beta = number(json, "beta"),
+                       .lr = number(json, "lr"),
+                       .rate_factor = number(json, "rate_factor"),
+                       .epoch = count(json, "epoch"),
+                       .step = count(json, "step")};
   for (const Json& sum : list(json, "sums")) snapshot.sums.push_back(to_number(sum, "sums"));
   if (snapshot.sums.size() != kMetricSums)
     fail(fmt::format("'sums' has {} numbers instead of {}", snapshot.sums.size(),

@@ -25,7 +25,7 @@ struct Checkpoint {
   std::vector<TrialProgress> progress;  // one a row
   RunIdentity identity;
 
-  int64_t step() const { return snapshot.rows.at(0).row.step; }
+  int64_t step() const { return snapshot.rows.at(0).step; }
 };
 
 // state.json. Numbers keep their bits.

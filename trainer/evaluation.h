@@ -32,7 +32,8 @@ struct EvaluationParts {
   SplitId split;
   BatchRequest request;  // as in training, but where training binarises anew at each presentation,
                          // one fixed draw is measured
-  double scale;          // of the loss: 1, or 1 / observed
+  const models::Objective& objective;
+  double scale;  // of the loss: 1, or 1 / observed
 };
 
 // Every rank calls it. parameters: [1, P], the row's; it runs on their device, with batches and

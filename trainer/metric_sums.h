@@ -18,11 +18,12 @@ enum MetricSum : int64_t {
   kLoss,  // contributions to the optimised loss of one step; examples times loss once a step is
           // finished
   kStopVotes,  // ranks that want to stop after this step
-  kLatents,    // examples times latent dimensions: the count of the four sums below
+  kLatents,    // examples times latent dimensions: the count of the sums below
   kMeanSum,
   kMeanSquareSum,
   kScaleSum,
   kScaleSquareSum,
+  kBentScales,  // posterior scales outside [e^-9, e^4], where a log-variance's clamp bends
   kMetricSums,
 };
 

@@ -24,6 +24,7 @@ constexpr Number kNumbers[] = {
     {"mu_std", &SplitMetrics::mu_std},
     {"sigma_mean", &SplitMetrics::sigma_mean},
     {"sigma_std", &SplitMetrics::sigma_std},
+    {"clamp_rate", &SplitMetrics::clamp_rate},
 };
 
 struct OptionalNumber {

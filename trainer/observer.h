@@ -38,6 +38,7 @@ struct SplitMetrics {
   double mu_std = 0;
   double sigma_mean = 0;
   double sigma_std = 0;
+  double clamp_rate = 0;  // share of sigmas outside [e^-9, e^4], where a log-variance's clamp bends
   std::optional<double> sigma_min;  // measured in evaluations only
   std::optional<double> sigma_max;
   double seconds = 0;  // that this split took in this epoch

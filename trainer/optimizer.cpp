@@ -16,11 +16,17 @@ namespace {
 // A rule is one update's constants, and its formula twice: as a loop over one stretch of a row, and
 // in ATen operations on any device. decay: 2 l2 for weights, 0 for biases.
 
+at::Tensor full_gradient(const at::Tensor& w, const at::Tensor& g, float scale, float decay) {
+  const auto scaled = scale == 1 ? g : scale * g;
+  return decay == 0 ? scaled : scaled + decay * w;
+}
+
 ELBOW_SIMD void rmsprop_loop(float* __restrict w, float* __restrict s, const float* __restrict g,
-                             int64_t count, float lr, float rho, float epsilon, float l2) {
+                             int64_t count, float scale, float lr, float rho, float epsilon,
+                             float l2) {
   const float fresh = 1.0f - rho;
   for (int64_t i = 0; i < count; ++i) {
-    const float gradient = g[i] + l2 * w[i];
+    const float gradient = scale * g[i] + l2 * w[i];
     const float square = rho * s[i] + fresh * (gradient * gradient);
     s[i] = square;
     w[i] -= lr * gradient / (std::sqrt(square) + epsilon);
@@ -28,15 +34,15 @@ ELBOW_SIMD void rmsprop_loop(float* __restrict w, float* __restrict s, const flo
 }
 
 struct RmspropRule {
-  float lr, rho, epsilon;
+  float scale, lr, rho, epsilon;
 
   void loop(float* w, float* s, const float* g, int64_t /*size*/, int64_t count,
             float decay) const {
-    rmsprop_loop(w, s, g, count, lr, rho, epsilon, decay);
+    rmsprop_loop(w, s, g, count, scale, lr, rho, epsilon, decay);
   }
   void aten(at::Tensor w, const at::Tensor& state, const at::Tensor& g, float decay) const {
     auto s = state.select(0, 0);
-    const auto gradient = decay == 0 ? g : g + decay * w;
+    const auto gradient = full_gradient(w, g, scale, decay);
     s.mul_(rho).add_((1.0f - rho) * (gradient * gradient));
     w.sub_(lr * gradient / (s.sqrt() + epsilon));
   }
@@ -45,14 +51,14 @@ struct RmspropRule {
 // step_size and epsilon are multiplied by the root of the second moment's correction, which saves a
 // division an element.
 struct AdamNumbers {
-  float beta1, beta2, fresh1, fresh2, step_size, epsilon, l2;
+  float scale, beta1, beta2, fresh1, fresh2, step_size, epsilon, l2;
 };
 
 ELBOW_SIMD void adam_loop(float* __restrict w, float* __restrict m, float* __restrict v,
                           const float* __restrict g, int64_t count, const AdamNumbers& n) {
   const AdamNumbers k = n;
   for (int64_t i = 0; i < count; ++i) {
-    const float gradient = g[i] + k.l2 * w[i];
+    const float gradient = k.scale * g[i] + k.l2 * w[i];
     const float first = m[i] + k.fresh1 * (gradient - m[i]);
     const float second = k.beta2 * v[i] + k.fresh2 * (gradient * gradient);
     m[i] = first;
@@ -71,7 +77,7 @@ struct AdamRule {
   }
   void aten(at::Tensor w, const at::Tensor& state, const at::Tensor& g, float decay) const {
     auto m = state.select(0, 0), v = state.select(0, 1);
-    const auto gradient = decay == 0 ? g : g + decay * w;
+    const auto gradient = full_gradient(w, g, k.scale, decay);
     m.add_(k.fresh1 * (gradient - m));
     v.mul_(k.beta2).add_(k.fresh2 * (gradient * gradient));
     w.sub_(k.step_size * (m / (v.sqrt() + k.epsilon)));
@@ -152,7 +158,8 @@ void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates&
                        ThreadTeam& team) const {
   const RowMemory row{parameters, state, gradient};
   if (!adam_) {
-    const RmspropRule rule{.lr = static_cast<float>(rates.lr),
+    const RmspropRule rule{.scale = static_cast<float>(rates.gradient_scale),
+                           .lr = static_cast<float>(rates.lr),
                            .rho = static_cast<float>(rho_),
                            .epsilon = static_cast<float>(epsilon_)};
     return apply(rule, layout, rates.l2, row, team);
@@ -160,7 +167,8 @@ void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates&
   const double t = static_cast<double>(rates.step + 1);
   const double correction1 = 1.0 - std::pow(beta1_, t);
   const double root2 = std::sqrt(1.0 - std::pow(beta2_, t));
-  const AdamRule rule{{.beta1 = static_cast<float>(beta1_),
+  const AdamRule rule{{.scale = static_cast<float>(rates.gradient_scale),
+                       .beta1 = static_cast<float>(beta1_),
                        .beta2 = static_cast<float>(beta2_),
                        .fresh1 = static_cast<float>(1.0 - beta1_),
                        .fresh2 = static_cast<float>(1.0 - beta2_),

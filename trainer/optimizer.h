@@ -16,8 +16,9 @@ namespace elbow::trainer {
 // What one update of a row needs besides tensors.
 struct UpdateRates {
   double lr;
-  double l2;     // adds 2 * l2 * w to the gradient of every weight (not of biases)
-  int64_t step;  // optimizer steps made before this one
+  double l2;                  // adds 2 * l2 * w to the gradient of every weight (not of biases)
+  int64_t step;               // optimizer steps made before this one
+  double gradient_scale = 1;  // multiplies the gradient before L2's is added
 };
 
 class Optimizer {

@@ -75,6 +75,7 @@ void write_result(const std::filesystem::path& file, const RunResult& result) {
   json["final"] = Json::object();
   for (const SplitMetrics& metrics : result.final_metrics)
     json["final"][metrics.split] = metrics_json(metrics);
+  if (!result.recon_floor_nats.empty()) json["recon_floor_nats"] = result.recon_floor_nats;
   json["best"] = result.best ? metrics_json(*result.best) : Json(nullptr);
   json["weights"] = result.weights.empty() ? Json(nullptr) : Json(result.weights);
   json["interrupted_by"] =

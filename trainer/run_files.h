@@ -44,6 +44,7 @@ struct RunResult {
   int64_t steps_done = 0;
   std::vector<SplitMetrics> final_metrics;  // by split, last epoch
   std::optional<SplitMetrics> best;  // the epoch with the highest elbo_nats on the selecting split
+  std::map<std::string, double> recon_floor_nats;  // Trainer's, by split
   double seconds = 0;
   double examples_per_s = 0;          // training only, over the whole run
   std::string weights;                // file, relative to the run folder; "" where none was written

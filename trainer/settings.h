@@ -31,9 +31,15 @@ struct ModelSettings {
   std::vector<int64_t> encoder = {500};  // widths of the hidden layers, first to last
   std::vector<int64_t> decoder = {500};  // widths of the hidden layers, from the latent side
   int64_t latent = 2;
-  std::string activation = "tanh";        // tanh | relu | sigmoid | softplus | identity
-  std::string initialisation = "glorot";  // glorot | pytorch | truncated_normal
-  double initial_std = 0.01;              // for truncated_normal
+  std::string activation = "tanh";         // tanh | relu | sigmoid | softplus | identity
+  std::string initialisation = "glorot";   // glorot | pytorch | truncated_normal
+  double initial_std = 0.01;               // for truncated_normal
+  std::string posterior = "log_variance";  // log_variance | softplus | softplus_squared
+  std::string likelihood = "bernoulli";    // bernoulli | continuous_bernoulli | gaussian |
+                                           // gaussian_learned | gaussian_optimal
+  std::string output_bias = "zero";  // zero | data_mean: the decoder's last bias gives the mean of
+                                     // the train split
+  double sigma = 1;                  // gaussian: its sigma; gaussian_learned: the first one
 };
 
 struct ObjectiveSettings {
@@ -42,23 +48,49 @@ struct ObjectiveSettings {
                                 // pixels; beta = kl_wt * D
   std::string reduction =
       "sum";  // sum | pixel_mean: the scale on which the loss is optimised and shown
-  std::string anneal = "none";  // none | linear
-  double anneal_steps = 0;  // linear: weight of the KL is min((step + 1) / (anneal_steps + 1), 1)
-  double l2 = 0;            // l2 * sum of squares of the weight matrices, on the optimised scale
+  std::string kind = "elbo";      // elbo | iwae | dreg (IWAE with the encoder's other gradient)
+  int64_t samples = 1;            // of the posterior, for each example
+  std::string anneal = "none";    // none | linear | sigmoid | cosine | cyclical
+  double anneal_steps = 0;        // optimizer steps until the weight of the KL is full
+  int64_t anneal_cycles = 4;      // cyclical: how many, over anneal_steps
+  double anneal_rise = 0.5;       // cyclical: share of a cycle in which the weight grows
+  std::string capacity = "none";  // none | batch: |mean KL - C| | example: mean |KL - C|
+  double capacity_nats = 0;       // C at the end, ...
+  double capacity_from = 0;       // ... at the start, ...
+  double capacity_steps = 0;      // ... and the optimizer steps between; 0: the end at once
+  double free_bits = 0;           // lambda in max(lambda, mean KL) of each group, nats; 0: none
+  int64_t free_bits_groups = 0;   // equal runs of latents; 0: each latent alone
+  double sigma_wt = 0;            // weight of sum_j (1 - sigma_j)^4, as the reconstruction's
+  double l2 = 0;  // l2 * sum of squares of the weight matrices, on the optimised scale
+};
+
+struct RateStage {
+  int64_t epochs;
+  double rate;
 };
 
 struct OptimizerSettings {
   std::string kind =
       "adam";  // adam (PyTorch's meaning) | rmsprop (Keras 2's: epsilon outside the root)
   double lr = 1e-3;
-  double beta1 = 0.9;             // adam
-  double beta2 = 0.999;           // adam
-  double rho = 0.9;               // rmsprop
-  std::optional<double> epsilon;  // default 1e-8 for adam, 1e-7 for rmsprop
+  double beta1 = 0.9;                 // adam
+  double beta2 = 0.999;               // adam
+  double rho = 0.9;                   // rmsprop
+  std::optional<double> epsilon;      // default 1e-8 for adam, 1e-7 for rmsprop
+  double second_moment_start = 0;     // adam
+  double clip_norm = 0;               // largest norm of the gradient; 0: any
+  std::string schedule = "constant";  // constant | stages | milestones | cosine
+  std::vector<RateStage> stages;      // stages: (epochs, rate) one after another
+  std::vector<int64_t> milestones;    // milestones: epochs after which ...
+  double factor = 0.1;                // ... the rate is multiplied by this
+  double lr_end = 0;                  // cosine: the rate at the end of the run
+  int64_t warmup_steps = 0;           // optimizer steps over which the rate grows
 };
 
 struct TrainSettings {
   int64_t epochs = 10;
+  int64_t steps = 0;         // 0: epochs decides; else the run ends after so many optimizer steps
+  int64_t patience = 0;      // epochs without a better elbo_nats after which to stop; 0: never
   int64_t batch_size = 128;  // global: over all ranks
   bool shuffle = true;
   int64_t seed = 1;

@@ -9,12 +9,16 @@
 #include <cstdint>
 #include <vector>
 
-#include "trainer/pack.h"
-
 namespace elbow::trainer {
 
+// Of a Row what names it and what may change as it goes on; the rest follows from its settings.
 struct RowSnapshot {
-  Row row;                   // hyper-parameters, seed, epoch and step
+  uint64_t seed = 0;
+  double beta = 1;
+  double lr = 0;
+  double rate_factor = 1;
+  int64_t epoch = 0;
+  int64_t step = 0;
   std::vector<double> sums;  // kMetricSums numbers: of this epoch's steps so far
   at::Tensor parameters;     // [P], float32, contiguous, on the CPU
   at::Tensor state;          // [S, P], the optimizer's, likewise

@@ -10,6 +10,7 @@
 #include "models/noise.h"
 #include "models/permutation.h"
 #include "models/schedule.h"
+#include "trainer/gradient_norm.h"
 
 namespace elbow::trainer {
 
@@ -28,7 +29,7 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
   const auto& layout = parts_.model.layout();
   const SumShape shape{.rows = 1,
                        .parameters = layout.size(),
-                       .numbers = kMetricSums,
+                       .numbers = std::max<int64_t>(kMetricSums, parts_.objective.statistics()),
                        .device = pack.parameters.device()};
   gradient_sum_ = make_gradient_sum(ranks, team, shape, parts_.leaves);
   if (parts_.model.precision() == models::Precision::kBfloat16)
@@ -39,7 +40,7 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
     const int64_t largest = gradient_sum_->slice(i, parts_.batch_size).size() +
                             1;  // a shorter batch may cut differently
     slot.x = at::empty({1, largest, parts_.model.observed()});
-    slot.noise = at::empty({1, largest, parts_.model.latent()});
+    slot.noise = at::empty({1, largest * parts_.objective.samples(), parts_.model.latent()});
     for (size_t row = 0; row < pack.rows.size(); ++row) {
       const auto of_row = [&](const at::Tensor& flat) {
         return flat.defined() ? flat.narrow(0, static_cast<int64_t>(row), 1) : flat;
@@ -75,9 +76,14 @@ at::Tensor Step::run(bool stop_vote) {
           row.l2 * sum_of_squared_weights(parts_.model.layout(), pack_.parameters.select(0, k));
     if (!std::isfinite(sums[kLoss]) || !all_finite(sum.gradient, team_)) report_nonfinite(k, batch);
     sums[kLoss] *= sums[kExamples];
-    parts_.optimizer.update(parts_.model.layout(), {.lr = row.lr, .l2 = row.l2, .step = row.step},
-                            sum.gradient.select(0, 0), pack_.parameters.select(0, k),
-                            pack_.state.select(0, k), team_);
+    const double scale = clipping_scale(sum.gradient.select(0, 0), row.clip_norm, team_);
+    parts_.optimizer.update(
+        parts_.model.layout(),
+        {.lr = row.rate_factor * models::learning_rate(row.lr, row.rate, row.epoch, row.step),
+         .l2 = row.l2,
+         .step = row.step,
+         .gradient_scale = scale},
+        sum.gradient.select(0, 0), pack_.parameters.select(0, k), pack_.state.select(0, k), team_);
   }
   for (auto& row : pack_.rows) ++row.step;
   ++pack_.batch;
@@ -161,12 +167,13 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice) {
   request.time = static_cast<uint32_t>(row.step);
   request.first_index = static_cast<uint32_t>(parts_.data.first_index);
   const auto x = slot.x.narrow(1, 0, within.size());
-  const auto noise = slot.noise.narrow(1, 0, within.size());
+  const int64_t samples = parts_.objective.samples();
+  const auto noise = slot.noise.narrow(1, 0, within.size() * samples);
   gather(parts_.data, slot.indices, request, x.select(0, 0));
   models::fill_normal({row.seed, models::Purpose::kTrainingNoise, static_cast<uint32_t>(row.step)},
-                      slot.examples, noise);
+                      slot.examples, noise, samples);
   const auto device = pack_.parameters.device();
-  slot.batch = {x.to(device), noise.to(device)};
+  slot.batch = {x.to(device), noise.to(device), parts_.objective.log_ratio()};
 }
 
 void Step::forward(int64_t row, int64_t slice) {
@@ -181,15 +188,12 @@ void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int6
   auto& place = gradient_sum_->place(slice);
   double* sums = place.sums.mutable_data_ptr<double>();
   if (slot.positions.size() > 0) {
-    const auto& row = pack_.rows[k];
-    const double kl_weight = row.beta * models::linear_annealing(row.step, row.anneal_steps);
-    const auto kind = at::TensorOptions(at::kDouble).device(pack_.parameters.device());
+    auto context = context_of(loss_weights(pack_.rows[k], parts_.scale), batch_size,
+                              pack_.parameters.device());
+    context.statistics = statistics;
     at::AutoGradMode recorded(true);
-    const auto loss =
-        parts_.objective.leaf_loss(slot.terms, {.kl_weight = at::full({1}, kl_weight, kind),
-                                                .scale = at::full({1}, parts_.scale, kind),
-                                                .batch_size = batch_size,
-                                                .statistics = statistics});
+    slot.terms = parts_.objective.settled(slot.terms, context);
+    const auto loss = parts_.objective.leaf_loss(slot.terms, context);
     torch::autograd::backward({loss}, {});
     sum_terms(slot.terms, place.sums);
     sums[kLoss] = loss.item<double>();
@@ -216,7 +220,7 @@ void Step::report_nonfinite(int64_t k, const Range& batch) {
     if (slot.positions.size() == 0) continue;
     at::NoGradGuard no_gradient;
     const auto terms = parts_.model.terms(slot.parameters[k], slot.batch);
-    const auto reconstruction = terms.reconstruction.select(0, 0).cpu();
+    const auto reconstruction = terms.reconstruction.view({slot.positions.size(), -1}).sum(1).cpu();
     const auto kl = terms.kl.select(0, 0).sum(1).cpu();
     for (int64_t i = 0; i < slot.positions.size(); ++i) {
       const int64_t position = slot.positions.begin + i;

@@ -6,9 +6,9 @@
 #include <chrono>
 
 #include "models/initialisation.h"
-#include "models/linear.h"
 #include "trainer/error.h"
 #include "trainer/metric_sums.h"
+#include "trainer/pixel_counts.h"
 
 namespace elbow::trainer {
 namespace {
@@ -30,31 +30,6 @@ Binarise binarise_named(const std::string& name) {
 
 }  // namespace
 
-Row row_of(const Settings& settings, int64_t observed) {
-  return {
-      .seed = static_cast<uint64_t>(settings.train.seed),
-      .beta = effective_beta(settings.objective, observed),
-      .anneal_steps = settings.objective.anneal == "linear" ? settings.objective.anneal_steps : 0.0,
-      .l2 = settings.objective.l2,
-      .lr = settings.optimizer.lr};
-}
-
-std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed) {
-  return models::make_vae({.observed = observed,
-                           .encoder = settings.model.encoder,
-                           .latent = settings.model.latent,
-                           .decoder = settings.model.decoder,
-                           .activation = models::activation_named(settings.model.activation),
-                           .precision = settings.train.precision == "bf16"
-                                            ? models::Precision::kBfloat16
-                                            : models::Precision::kFloat32});
-}
-
-int64_t leaves_of(const TrainSettings& settings) {
-  if (settings.reproducible != "exact") return 0;
-  return settings.leaves > 0 ? settings.leaves : automatic_leaves(settings.batch_size);
-}
-
 Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
                  comm::Communicator& ranks, ThreadTeam& team, at::Device device)
     : settings_(settings),
@@ -62,17 +37,18 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       ranks_(ranks),
       team_(team),
       model_(model_of(settings, data.observed())),
-      objective_(models::make_elbo()),
+      objective_(objective_of(settings, data.observed())),
       optimizer_(settings.optimizer),
       scale_(settings.objective.reduction == "pixel_mean"
                  ? 1.0 / static_cast<double>(data.observed())
                  : 1.0) {
-  first_rows_ = std::move(rows);
-  const auto count = static_cast<int64_t>(first_rows_.size());
-  pack_.parameters = at::empty({count, model_->layout().size()}, device);
-  pack_.state = at::empty({count, optimizer_.states(), model_->layout().size()}, device);
-  epoch_sums_ = at::empty({count, kMetricSums}, at::kDouble);
-  restart();
+  pack_.rows = std::move(rows);
+  const auto count = static_cast<int64_t>(pack_.rows.size());
+  pack_.parameters = initial_weights().to(device);
+  pack_.state = at::zeros({count, optimizer_.states(), model_->layout().size()}, device);
+  if (settings.optimizer.kind == "adam")
+    pack_.state.select(1, 1).fill_(settings.optimizer.second_moment_start);
+  epoch_sums_ = at::zeros({count, kMetricSums}, at::kDouble);
   step_ = std::make_unique<Step>(StepParts{.model = *model_,
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
@@ -83,21 +59,34 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
                                            .scale = scale_,
                                            .leaves = leaves_of(settings.train)},
                                  pack_, ranks_, team_);
+  for (auto& row : pack_.rows) row.rate.total_steps = static_cast<double>(total_steps());
 }
 
-void Trainer::restart() {
-  pack_.rows = first_rows_;
-  pack_.batch = 0;
-  const auto initial = at::zeros(pack_.parameters.sizes());
+at::Tensor Trainer::initial_weights() {
+  const auto& layout = model_->layout();
+  const auto count = static_cast<int64_t>(pack_.rows.size());
+  const auto weights = at::zeros({count, layout.size()});
   const auto how = models::initialisation_named(settings_.model.initialisation);
-  team_.run(initial.size(0), [&](int64_t k) {
-    models::initialise(model_->layout(), how, settings_.model.initial_std, pack_.rows[k].seed,
-                       initial.select(0, k));
+  team_.run(count, [&](int64_t k) {
+    models::initialise(layout, how, settings_.model.initial_std, pack_.rows[k].seed,
+                       weights.select(0, k));
   });
-  pack_.parameters.copy_(initial);
-  pack_.state.zero_();
-  epoch_sums_.zero_();
-  epoch_seconds_ = 0;
+  if (settings_.model.output_bias == "data_mean") {
+    const auto means = pixel_means(data_.train, request(), ranks_, team_);
+    layout.view(weights, model_->output_bias()).copy_(model_->output_bias_for(means));
+  }
+  return weights;
+}
+
+int64_t Trainer::total_steps() const {
+  return settings_.train.steps > 0 ? settings_.train.steps
+                                   : settings_.train.epochs * steps_per_epoch();
+}
+
+void Trainer::start_from(const std::vector<std::pair<std::string, at::Tensor>>& weights) {
+  auto row = at::zeros({model_->layout().size()});
+  model_->layout().from_named(weights, row);
+  pack_.parameters.copy_(row.unsqueeze(0).expand_as(pack_.parameters));
 }
 
 Snapshot Trainer::snapshot() const {
@@ -108,7 +97,13 @@ Snapshot Trainer::snapshot() const {
   for (size_t i = 0; i < pack_.rows.size(); ++i) {
     const auto k = static_cast<int64_t>(i);
     const double* sums = epoch_sums_.const_data_ptr<double>() + k * kMetricSums;
-    snapshot.rows.push_back({.row = pack_.rows[i],
+    const Row& row = pack_.rows[i];
+    snapshot.rows.push_back({.seed = row.seed,
+                             .beta = row.beta,
+                             .lr = row.lr,
+                             .rate_factor = row.rate_factor,
+                             .epoch = row.epoch,
+                             .step = row.step,
                              .sums = {sums, sums + kMetricSums},
                              .parameters = copy(pack_.parameters.select(0, k)),
                              .state = copy(pack_.state.select(0, k))});
@@ -124,7 +119,13 @@ void Trainer::restore(const Snapshot& snapshot) {
   for (size_t i = 0; i < pack_.rows.size(); ++i) {
     const auto k = static_cast<int64_t>(i);
     const auto& from = snapshot.rows[i];
-    pack_.rows[i] = from.row;
+    auto& row = pack_.rows[i];
+    row.seed = from.seed;
+    row.beta = from.beta;
+    row.lr = from.lr;
+    row.rate_factor = from.rate_factor;
+    row.epoch = from.epoch;
+    row.step = from.step;
     std::copy_n(from.sums.data(), static_cast<int64_t>(kMetricSums),
                 epoch_sums_.mutable_data_ptr<double>() + k * kMetricSums);
     pack_.parameters.select(0, k).copy_(from.parameters);
@@ -137,10 +138,24 @@ BatchRequest Trainer::request() const {
           .threshold = static_cast<int>(settings_.data.threshold)};
 }
 
+const std::map<std::string, double>& Trainer::recon_floor_nats() {
+  if (recon_floor_nats_) return *recon_floor_nats_;
+  auto& floors = recon_floor_nats_.emplace();
+  if (settings_.model.likelihood != "bernoulli" || settings_.data.binarise != "none") return floors;
+  for (const auto* split : {&data_.train, &data_.selection()}) {
+    if (!split->source) floors[split->name] = entropy_floor_nats(split->images);
+  }
+  return floors;
+}
+
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
-  return evaluate(
-      {.model = *model_, .data = split, .split = id, .request = request(), .scale = scale_},
-      pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
+  return evaluate({.model = *model_,
+                   .data = split,
+                   .split = id,
+                   .request = request(),
+                   .objective = *objective_,
+                   .scale = scale_},
+                  pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
 }
 
 void Trainer::run_steps(int64_t count) {
@@ -161,7 +176,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
   auto recent = start;
   int64_t recent_examples = 0;
   EpochResult result;
-  while (pack_.batch < steps) {
+  while (pack_.batch < steps && !finished()) {
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
     epoch_sums_.add_(step_sums);
     epoch_seconds_ = seconds_before + seconds_since(start);
@@ -169,11 +184,11 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
     const double* of_step = step_sums.const_data_ptr<double>();
     recent_examples += static_cast<int64_t>(of_step[kExamples]);
     if (observer != nullptr &&
-        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps)) {
+        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || finished())) {
       const double* so_far = epoch_sums_.const_data_ptr<double>();
       const double elapsed = seconds_since(recent);
       observer->on_step({.epoch = pack_.rows[0].epoch + 1,
-                         .epochs = settings_.train.epochs,
+                         .epochs = epochs(),
                          .step_in_epoch = pack_.batch,
                          .steps_per_epoch = steps,
                          .steps_done = steps_done_,
@@ -183,14 +198,15 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
       recent = Clock::now();
       recent_examples = 0;
     }
-    if (of_step[kStopVotes] > 0 && pack_.batch < steps) {
+    if (of_step[kStopVotes] > 0 && pack_.batch < steps && !finished()) {
       seconds_done_ += seconds_since(start);
       result.interrupted = true;
       return result;
     }
-    if (after_step && pack_.batch < steps) after_step();
+    if (after_step && pack_.batch < steps && !finished()) after_step();
   }
   // Until all is measured the pack stands behind its last batch, so that this can be repeated.
+  const bool whole = pack_.batch == steps;  // else train.steps ended the run within the epoch
   for (int64_t k = 0; k < rows; ++k) {
     const auto& row = pack_.rows[k];
     auto train = metrics_of(epoch_sums_.const_data_ptr<double>() + k * kMetricSums);
@@ -205,10 +221,12 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
     result.held_out.push_back(evaluate_row(k, held_out, id));
     result.held_out.back().epoch = train.epoch;
   }
-  pack_.batch = 0;
-  for (auto& row : pack_.rows) ++row.epoch;
-  epoch_sums_.zero_();
-  epoch_seconds_ = 0;
+  if (whole) {
+    pack_.batch = 0;
+    for (auto& row : pack_.rows) ++row.epoch;
+    epoch_sums_.zero_();
+    epoch_seconds_ = 0;
+  }
   seconds_done_ += seconds_since(start);
   return result;
 }

@@ -7,11 +7,15 @@
 #include <c10/core/Device.h>
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "comm/communicator.h"
 #include "models/model.h"
+#include "trainer/assembly.h"
 #include "trainer/dataset.h"
 #include "trainer/evaluation.h"
 #include "trainer/interruption.h"
@@ -23,15 +27,6 @@
 #include "trainer/thread_team.h"
 
 namespace elbow::trainer {
-
-// The row that a trial's settings describe. observed: pixels of an example.
-Row row_of(const Settings& settings, int64_t observed);
-
-// The network that a trial's settings describe.
-std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed);
-
-// Leaves of exact mode for these settings; 0 in fast mode.
-int64_t leaves_of(const TrainSettings& settings);
 
 struct EpochResult {
   bool interrupted =
@@ -49,7 +44,17 @@ class Trainer {
   Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
           comm::Communicator& ranks, ThreadTeam& team, at::Device device = at::kCPU);
 
-  // From the pack's position to the end of its epoch, and the evaluation after it. Each may be
+  // Optimizer steps of the whole run, and the epochs that they begin.
+  int64_t total_steps() const;
+  int64_t epochs() const { return (total_steps() + steps_per_epoch() - 1) / steps_per_epoch(); }
+  bool finished() const { return pack_.rows[0].step >= total_steps(); }
+
+  // Puts named weights, in PyTorch's layout, into every row. Throws std::invalid_argument that
+  // names the tensor that does not fit.
+  void start_from(const std::vector<std::pair<std::string, at::Tensor>>& weights);
+
+  // From the pack's position to the end of its epoch, or of the run, and the evaluation after it.
+  // Each may be
   // null; `observer` gets on_step only. after_step: called where the epoch goes on after a step, a
   // place for snapshots. Throws NonFinite and comm::PeerLost, and the pack is then where its last
   // whole step has left it.
@@ -62,14 +67,16 @@ class Trainer {
   // Goes to where the snapshot was made, by any trainer of the same settings and number of rows.
   // Every rank does it with an equal snapshot, before its next step.
   void restore(const Snapshot& snapshot);
-  // Goes back to the first weights, with the rows as they were given.
-  void restart();
-
-  // Replaces the learning rate of a row.
-  void set_learning_rate(int64_t row, double lr) { pack_.rows.at(row).lr = lr; }
+  // Multiplies the learning rate of a row, whatever its schedule, from now on.
+  void set_rate_factor(int64_t row, double factor) { pack_.rows.at(row).rate_factor = factor; }
 
   // `count` steps, over epochs' ends, without evaluations: for measurements.
   void run_steps(int64_t count);
+
+  // The entropy that a reconstruction in nats cannot go below, by split: where a Bernoulli loss is
+  // taken of grey values, for train and selection, if they lie in memory. Counted at the first
+  // call.
+  const std::map<std::string, double>& recon_floor_nats();
 
   SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);
 
@@ -81,6 +88,7 @@ class Trainer {
 
  private:
   BatchRequest request() const;
+  at::Tensor initial_weights();
 
   Settings settings_;
   const Dataset& data_;
@@ -90,10 +98,10 @@ class Trainer {
   std::unique_ptr<models::Objective> objective_;
   Optimizer optimizer_;
   double scale_;
-  std::vector<Row> first_rows_;
   Pack pack_;
   at::Tensor epoch_sums_;     // [K, kMetricSums], float64: of this epoch's steps so far
   double epoch_seconds_ = 0;  // that they took
+  std::optional<std::map<std::string, double>> recon_floor_nats_;
   std::unique_ptr<Step> step_;
   int64_t steps_done_ = 0;
   double seconds_done_ = 0;

@@ -32,6 +32,11 @@ bool better(const SplitMetrics& metrics, const std::optional<SplitMetrics>& best
   return !best || !std::isfinite(best->elbo_nats) || metrics.elbo_nats > best->elbo_nats;
 }
 
+std::string early_stop_text(const SplitMetrics& best, int64_t patience) {
+  return fmt::format("stopped early: {} epochs without a better elbo on split '{}' than epoch {}'s",
+                     patience, best.split, best.epoch);
+}
+
 // What rank 0 has open while a run goes on.
 struct Recorder {
   Recorder(const RunDirectory& directory, const WriterParts& writer, uint64_t keep_bytes)
@@ -76,7 +81,8 @@ class Trial {
   RunResult result_{.status = RunStatus::kComplete, .exit_code = kDone};
   std::unique_ptr<Recorder> record_;  // rank 0's
   Clock::time_point last_due_ = start_;
-  bool trained_ = false;  // nothing is left but to write it down
+  std::optional<Snapshot> first_;  // where a rollback may go back to the start
+  bool trained_ = false;           // nothing is left but to write it down
 
   using Place = std::pair<int64_t, int64_t>;  // step, batch
   Place place() const { return {trainer_.pack().rows[0].step, trainer_.pack().batch}; }
@@ -104,6 +110,8 @@ void Trial::begin() {
     trainer_.restore(parts_.resumed->snapshot);
     progress_ = parts_.resumed->progress.at(0);
     stored_step_ = parts_.resumed->step();
+  } else if (parts_.settings.train.on_nonfinite == "rollback") {
+    first_ = trainer_.snapshot();
   }
   if (parts_.ranks.rank() != 0) return;
   open_record(parts_.lock);
@@ -111,13 +119,15 @@ void Trial::begin() {
   if (record_->log.bytes() < progress_.metrics_bytes)
     warn(fmt::format("{} has lost lines that it had when step {} was saved",
                      parts_.directory.metrics().string(), parts_.resumed->step()));
+  if (parts_.save_first && !parts_.resumed) save();
 }
 
 void Trial::train() {
   const auto after_step = [this] {
     if (record_) save_where_due(/*ended_epoch=*/std::nullopt, /*new_best=*/false);
   };
-  while (progress_.epochs_done < parts_.settings.train.epochs) {
+  const auto& settings = parts_.settings.train;
+  while (!is_over(progress_, settings, trainer_.total_steps())) {
     try {
       const auto epoch = trainer_.run_epoch(parts_.observer, &parts_.interruption, after_step);
       if (epoch.interrupted) {
@@ -136,6 +146,7 @@ void Trial::train() {
       return;
     }
   }
+  if (!trainer_.finished()) note(early_stop_text(*progress_.best, settings.patience));
 }
 
 void Trial::end_epoch(const EpochResult& epoch) {
@@ -199,23 +210,21 @@ bool Trial::roll_back(const NonFinite& error) {
   const double seconds = progress_.seconds;
   saved_at_.reset();
   const auto back = last_good_checkpoint();
+  if (!back && !first_) return false;
+  trainer_.restore(back ? back->snapshot : *first_);
   progress_ = back ? back->progress.at(0) : TrialProgress{};
-  if (back) {
-    trainer_.restore(back->snapshot);
-  } else {
-    trainer_.restart();
-  }
   const auto& row = trainer_.pack().rows.at(error.row());
-  // The rate that was saved may be that of an earlier rollback.
-  const double lr = row.lr * std::pow(settings.rollback_factor,
-                                      static_cast<double>(rollbacks - progress_.rollbacks));
+  // What was saved may have had rollbacks before.
+  const double factor =
+      row.rate_factor *
+      std::pow(settings.rollback_factor, static_cast<double>(rollbacks - progress_.rollbacks));
   progress_.rollbacks = rollbacks;
   progress_.warnings = std::move(warnings);
   progress_.seconds = seconds;  // of earlier launches
-  trainer_.set_learning_rate(error.row(), lr);
+  trainer_.set_rate_factor(error.row(), factor);
   if (record_) record_->log.truncate(progress_.metrics_bytes);
-  warn(fmt::format("{}: rollback {} of at most {}, to step {} with learning rate {:g}",
-                   error.what(), rollbacks, settings.rollback_limit, row.step, lr));
+  warn(fmt::format("{}: rollback {} of at most {}, to step {} with {:g} of the learning rate",
+                   error.what(), rollbacks, settings.rollback_limit, row.step, factor));
   return true;
 }
 
@@ -233,7 +242,7 @@ std::optional<Checkpoint> Trial::last_good_checkpoint() {
     } catch (const DamagedCheckpoint& damage) {
       warn(damage.what());
     }
-    forget_checkpoints_after(found ? found->step() : -1);
+    if (found || first_) forget_checkpoints_after(found ? found->step() : -1);
   }
   if (comm::broadcast_text(parts_.ranks, found ? "found" : "", 0).empty()) return std::nullopt;
   if (!found) found.emplace();
@@ -284,6 +293,7 @@ void Trial::describe_the_end() {
   result_.steps_done = trainer_.pack().rows[0].step;
   result_.final_metrics = progress_.final_metrics;
   result_.best = progress_.best;
+  result_.recon_floor_nats = trainer_.recon_floor_nats();
   result_.seconds = progress_.seconds + seconds_since(start_);
   if (progress_.train_seconds > 0)
     result_.examples_per_s = progress_.train_examples / progress_.train_seconds;
@@ -383,6 +393,14 @@ void Trial::tell_failures() {
 }
 
 }  // namespace
+
+bool is_over(const TrialProgress& progress, const TrainSettings& settings, int64_t total_steps) {
+  if (progress.final_metrics.empty()) return false;
+  const auto& last = progress.final_metrics.back();
+  if (last.step >= total_steps) return true;
+  return settings.patience > 0 && progress.best &&
+         last.epoch - progress.best->epoch >= settings.patience;
+}
 
 TensorNames tensor_names(const Trainer& trainer) {
   return {trainer.model().layout(), trainer.optimizer().state_names()};

@@ -27,9 +27,15 @@ struct TrialParts {
   const Interruption& interruption;
   RunIdentity identity{};         // what checkpoints remember; equal on every rank
   const RunLock* lock = nullptr;  // rank 0's
-  std::optional<Checkpoint>
-      resumed{};  // where to go on, equal on every rank; unset: from the start
+  // Before the first step too: the first weights do not follow from the settings.
+  bool save_first = false;
+  // Where to go on, equal on every rank; unset: from the start.
+  std::optional<Checkpoint> resumed{};
 };
+
+// Whether nothing is left to train: the last step was made and measured, or `patience` has ended
+// it.
+bool is_over(const TrialProgress& progress, const TrainSettings& settings, int64_t total_steps);
 
 // How a trainer's rows are named in files.
 TensorNames tensor_names(const Trainer& trainer);

@@ -85,6 +85,27 @@ train 2 "train.leaves = 12|power of two" train.leaves=12
 train 2 "train.leaves = 64|train.batch_size = 32" train.leaves=64 train.batch_size=32
 train 2 "objective.anneal_steps = 9|objective.anneal=linear" objective.anneal_steps=9
 train 2 "train.precision = bf16|train.reproducible = exact|train.precision=fp32" train.precision=bf16 train.reproducible=exact
+train 2 "objective.anneal_cycles = 3|objective.anneal=cyclical" objective.anneal_cycles=3
+train 2 "objective.capacity_nats = 3|objective.capacity=batch" objective.capacity_nats=3
+train 2 "objective.capacity = batch|objective.free_bits = 1|exclude" objective.capacity=batch objective.free_bits=1
+train 2 "objective.kind = iwae|objective.capacity = batch|no KL" objective.kind=iwae objective.capacity=batch
+train 2 "objective.kind = dreg|objective.free_bits|no KL" objective.kind=dreg objective.free_bits=1
+train 2 "objective.kind = iwae|model.likelihood = gaussian_optimal" objective.kind=iwae model.likelihood=gaussian_optimal
+train 2 "objective.free_bits_groups = 2|objective.free_bits" objective.free_bits_groups=2
+train 2 "free_bits_groups = 3|does not divide|model.latent = 2" objective.free_bits=1 objective.free_bits_groups=3
+train 2 "objective.samples = 0|1 to" objective.samples=0
+train 2 "model.sigma = 0|above 0" model.likelihood=gaussian model.sigma=0
+train 2 "model.sigma = 2|model.likelihood=gaussian" model.sigma=2
+train 2 "model.likelihood = gausian|did you mean gaussian" model.likelihood=gausian
+train 2 "optimizer.stages = 3:0.001|optimizer.schedule=stages" optimizer.stages=3:1e-3
+train 2 "optimizer.stages|'3' that is not EPOCHS:RATE" optimizer.schedule=stages optimizer.stages=1:1e-3,3
+train 2 "optimizer.schedule = stages|needs optimizer.stages" optimizer.schedule=stages
+train 2 "optimizer.schedule = milestones|needs optimizer.milestones" optimizer.schedule=milestones
+train 2 "optimizer.second_moment_start = 1|optimizer.kind=adam" optimizer.second_moment_start=1
+train 2 "--init-from|old|no weights|model.safetensors" --init-from old
+train 2 "--init-from|nowhere|no weights" --init-from nowhere
+printf 'no safetensors' >model.safetensors
+train 3 "model.safetensors|byte" --init-from model.safetensors
 train 2 "data.source = idx|needs data.dir" data.source=idx
 train 2 "data.dir|data.source=idx" data.dir=here
 train 2 "data.in_memory = false|data.source = mnist|data.source=idx" data.in_memory=false

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <thread>
+#include <tuple>
 
 #include "models/gaussian_latent.h"
 #include "models/likelihood.h"
@@ -80,46 +81,92 @@ INSTANTIATE_TEST_SUITE_P(Activations, FormsOfActivation,
                                            Activation::kRelu, Activation::kSigmoid,
                                            Activation::kSoftplus));
 
-TEST(Forms, GaussianLatentIsTheSame) {
-  expect_same([](at::ScalarType type) -> std::vector<at::Tensor> {
+class FormsOfPosterior
+    : public ::testing::TestWithParam<std::tuple<PosteriorScale, LogRatio, double>> {};
+
+TEST_P(FormsOfPosterior, GaussianLatentIsTheSame) {
+  const auto [kind, ratio, spread] = GetParam();
+  const int64_t samples = 3;
+  expect_same([&](at::ScalarType type) -> std::vector<at::Tensor> {
     at::manual_seed(2);
-    auto head = numbers({kRows, kBatch, 6}, type, 2).requires_grad_();
-    const auto latent = sample_gaussian(head, numbers({kRows, kBatch, 3}, type));
-    torch::autograd::backward({latent.z, latent.kl},
-                              {numbers(latent.z.sizes(), type), numbers(latent.kl.sizes(), type)});
-    return {latent.z.detach(), latent.kl.detach(), latent.mean, latent.scale, head.grad()};
+    auto head = numbers({kRows, kBatch, 6}, type, spread).requires_grad_();
+    const auto noise = numbers({kRows, kBatch * samples, 3}, type);
+    const auto latent = sample_gaussian(head, noise, kind, ratio);
+    std::vector<at::Tensor> out{latent.z, latent.kl, latent.scale}, gradients;
+    if (ratio != LogRatio::kNone) out.push_back(latent.log_ratio);
+    for (auto& tensor : out) gradients.push_back(numbers(tensor.sizes(), type));
+    torch::autograd::backward(out, gradients);
+    for (auto& tensor : out) tensor = tensor.detach();
+    out.insert(out.end(), {latent.mean, head.grad()});
+    return out;
   });
 }
 
-TEST(Forms, BernoulliIsTheSame) {
-  expect_same([](at::ScalarType type) -> std::vector<at::Tensor> {
-    at::manual_seed(3);
-    auto logits = numbers({kRows, kBatch, 9}, type, 20).requires_grad_();
-    const auto x = at::rand({kRows, kBatch, 9}, at::kDouble).to(type);
-    const auto nats = bernoulli_nats(logits, x);
-    torch::autograd::backward({nats}, {numbers(nats.sizes(), type)});
-    return {nats.detach(), logits.grad()};
-  });
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, FormsOfPosterior,
+    ::testing::Combine(::testing::Values(PosteriorScale::kLogVariance, PosteriorScale::kSoftplus,
+                                         PosteriorScale::kSoftplusSquared),
+                       ::testing::Values(LogRatio::kNone, LogRatio::kTotal, LogRatio::kPathwise),
+                       ::testing::Values(2.0, 9.0)));
+
+TEST(Forms, PixelLossesAreTheSame) {
+  for (auto* of : {bernoulli_nats, continuous_bernoulli_nats, half_squared_error}) {
+    for (const double spread : {0.2, 20.0}) {
+      expect_same([&](at::ScalarType type) -> std::vector<at::Tensor> {
+        at::manual_seed(3);
+        auto output = numbers({kRows, kBatch * 2, 19}, type, spread).requires_grad_();
+        const auto x = at::rand({kRows, kBatch, 19}, at::kDouble).to(type);
+        const auto nats = of(output, x);
+        torch::autograd::backward({nats}, {numbers(nats.sizes(), type)});
+        return {nats.detach(), output.grad()};
+      });
+    }
+  }
 }
 
-TEST(Forms, AWholeVaeIsTheSame) {
-  const auto model = make_vae({11, {8, 6}, 3, {7}, Activation::kTanh});
+class FormsOfObjective : public ::testing::TestWithParam<std::pair<Likelihood, ObjectiveShape>> {};
+
+TEST_P(FormsOfObjective, AWholeVaeIsTheSame) {
+  const auto& [likelihood, shape] = GetParam();
+  const auto objective = make_objective(shape);
+  const auto model = make_vae({.observed = 11,
+                               .encoder = {8, 6},
+                               .latent = 4,
+                               .decoder = {7},
+                               .activation = Activation::kTanh,
+                               .likelihood = likelihood});
   expect_same([&](at::ScalarType type) -> std::vector<at::Tensor> {
     at::manual_seed(4);
     const auto values = numbers({kRows, model->layout().size()}, type, 0.5);
     auto gradients = at::zeros_like(values);
     const Batch batch{at::rand({kRows, kBatch, 11}, at::kDouble).to(type),
-                      numbers({kRows, kBatch, 3}, type)};
-    const auto terms = model->terms(BoundParameters(model->layout(), values, gradients), batch);
-    const auto loss =
-        make_elbo()->leaf_loss(terms, {.kl_weight = at::tensor({0.7, 2.5}, at::kDouble),
-                                       .scale = at::ones({kRows}, at::kDouble),
-                                       .batch_size = kBatch,
-                                       .statistics = {}});
+                      numbers({kRows, kBatch * shape.samples, 4}, type), objective->log_ratio()};
+    const auto raw = model->terms(BoundParameters(model->layout(), values, gradients), batch);
+    ObjectiveContext context{.kl_weight = at::tensor({0.7, 2.5}, at::kDouble),
+                             .scale = at::ones({kRows}, at::kDouble),
+                             .batch_size = kBatch,
+                             .statistics = objective->leaf_statistics(raw),
+                             .capacity = at::full({kRows}, 0.8, at::kDouble),
+                             .free_bits = at::full({kRows}, 0.4, at::kDouble)};
+    const auto terms = objective->settled(raw, context);
+    const auto loss = objective->leaf_loss(terms, context);
     torch::autograd::backward({loss.sum()}, {});
     return {loss.detach().to(type), terms.kl.detach(), gradients};
   });
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, FormsOfObjective,
+    ::testing::Values(
+        std::pair{Likelihood::kBernoulli, ObjectiveShape{}},
+        std::pair{Likelihood::kContinuousBernoulli, ObjectiveShape{.samples = 3}},
+        std::pair{Likelihood::kGaussian, ObjectiveShape{.kl = KlForm::kBatchCapacity}},
+        std::pair{Likelihood::kGaussianLearned,
+                  ObjectiveShape{.bound = Bound::kIwae, .samples = 3}},
+        std::pair{
+            Likelihood::kGaussianOptimal,
+            ObjectiveShape{.kl = KlForm::kFreeBits, .latent = 4, .groups = 2, .pooled_pixels = 11}},
+        std::pair{Likelihood::kBernoulli, ObjectiveShape{.bound = Bound::kDreg, .samples = 3}}));
 
 TEST(Forms, TheWishIsSeenByOtherThreadsAndEndsWithItsScope) {
   const auto tensor = at::zeros({1});

@@ -60,13 +60,12 @@ trainer::Checkpoint small_checkpoint(int64_t step, int64_t rows, uint64_t seed) 
                          .data_sha256 = {"abc", ""}};
   for (int64_t k = 0; k < rows; ++k) {
     const uint64_t own = seed * 1000 + static_cast<uint64_t>(k);
-    trainer::RowSnapshot row{.row = {.seed = ~uint64_t{0} - own,
-                                     .beta = 0.784,
-                                     .anneal_steps = std::numeric_limits<double>::infinity(),
-                                     .l2 = -0.0,
-                                     .lr = 1.0 / 3,
-                                     .epoch = 1,
-                                     .step = step},
+    trainer::RowSnapshot row{.seed = ~uint64_t{0} - own,
+                             .beta = 0.784,
+                             .lr = std::numeric_limits<double>::infinity(),
+                             .rate_factor = 1.0 / 3,
+                             .epoch = 1,
+                             .step = step,
                              .sums = std::vector<double>(trainer::kMetricSums, 0.1 * (k + 1))};
     row.sums[1] = std::numeric_limits<double>::quiet_NaN();
     row.sums[2] = -std::numeric_limits<double>::infinity();

@@ -81,7 +81,7 @@ TEST_F(Checkpoints, OfOneRowHavePlainNamesAndOfMoreTheirRowsNames) {
 TEST_F(Checkpoints, HaveWeightsThatDependOnTheWeightsAlone) {
   auto checkpoint = small_checkpoint(1);
   write(checkpoint);
-  checkpoint.snapshot.rows[0].row.step = 2;
+  checkpoint.snapshot.rows[0].step = 2;
   checkpoint.snapshot.epoch_seconds = 99;
   checkpoint.progress[0].warnings.emplace_back("another");
   write(checkpoint);

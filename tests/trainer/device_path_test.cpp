@@ -83,6 +83,28 @@ INSTANTIATE_TEST_SUITE_P(Modes, DevicePath,
                            return std::string(info.param.first) + "_" + info.param.second;
                          });
 
+TEST(DevicePathObjectives, GiveTheLossesOfTheCpuOverAnEpoch) {
+  std::vector<Settings> variants(4, small_settings("fast", "adam"));
+  variants[0].objective.kind = "iwae";
+  variants[0].objective.samples = 3;
+  variants[1].objective.free_bits = 0.1;
+  variants[1].model.posterior = "softplus";
+  variants[2].model.likelihood = "gaussian_optimal";
+  variants[2].objective.sigma_wt = 0.5;
+  variants[3].objective.kind = "dreg";
+  variants[3].objective.samples = 3;
+  variants[3].model.likelihood = "gaussian_learned";
+  variants[3].optimizer.clip_norm = 1;
+  for (const auto& settings : variants) {
+    const auto expected = train_on(1, settings);
+    const AtenForms forced;
+    const auto device = train_on(2, settings);
+    expect_close(device.epoch.train[0].loss, expected.epoch.train[0].loss);
+    expect_close(device.epoch.held_out[0].loss, expected.epoch.held_out[0].loss);
+    expect_close(device.epoch.held_out[0].recon_nats, expected.epoch.held_out[0].recon_nats);
+  }
+}
+
 TEST(DevicePathExact, GivesTheSameBitsOnAnyNumberOfRanks) {
   const auto settings = small_settings("exact", "adam");
   const AtenForms forced;

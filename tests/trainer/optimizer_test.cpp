@@ -78,6 +78,23 @@ TEST(Optimizer, L2PullsWeightsAndLeavesBiases) {
   EXPECT_NEAR(sum_of_squared_weights(layout, at::full({layout.size()}, 2.0)), 6 * 4.0, 1e-12);
 }
 
+TEST(Optimizer, AScaledGradientIsScaledBeforeL2IsAdded) {
+  const auto layout = layout_of(5);
+  ThreadTeam team(1);
+  for (const char* kind : {"adam", "rmsprop"}) {
+    const Optimizer optimizer({.kind = kind});
+    auto scaled = at::ones({layout.size()}), by_hand = scaled.clone();
+    auto state = at::zeros({optimizer.states(), layout.size()}), state_by_hand = state.clone();
+    const auto gradient = at::arange(layout.size()).to(at::kFloat);
+    optimizer.update(layout, {.lr = 0.1, .l2 = 0.3, .step = 2, .gradient_scale = 0.25}, gradient,
+                     scaled, state, team);
+    optimizer.update(layout, {.lr = 0.1, .l2 = 0.3, .step = 2}, 0.25 * gradient, by_hand,
+                     state_by_hand, team);
+    EXPECT_TRUE(at::equal(scaled, by_hand)) << kind;
+    EXPECT_TRUE(at::equal(state, state_by_hand)) << kind;
+  }
+}
+
 TEST(Optimizer, FindsOneBadNumberAnywhere) {
   ThreadTeam team(2);
   const int64_t size = 1003;

@@ -32,6 +32,9 @@ Settings small_settings() {
   settings.train = {.epochs = 2, .batch_size = 32, .seed = 5, .reproducible = "exact", .leaves = 4};
   settings.objective.anneal = "linear";
   settings.objective.anneal_steps = 4;
+  settings.optimizer.kind = "adam";
+  settings.optimizer.second_moment_start = 0.5;
+  settings.optimizer.schedule = "cosine";
   return settings;
 }
 
@@ -86,8 +89,8 @@ void expect_same(const Snapshot& a, const Snapshot& b) {
     EXPECT_TRUE(at::equal(a.rows[k].parameters, b.rows[k].parameters)) << "row " << k;
     EXPECT_TRUE(at::equal(a.rows[k].state, b.rows[k].state)) << "row " << k;
     EXPECT_EQ(a.rows[k].sums, b.rows[k].sums) << "row " << k;
-    EXPECT_EQ(a.rows[k].row.step, b.rows[k].row.step);
-    EXPECT_EQ(a.rows[k].row.epoch, b.rows[k].row.epoch);
+    EXPECT_EQ(a.rows[k].step, b.rows[k].step);
+    EXPECT_EQ(a.rows[k].epoch, b.rows[k].epoch);
   }
 }
 
@@ -95,7 +98,7 @@ TEST(Snapshot, AfterAnyStepLeadsToTheSameBitsOnAnotherNumberOfRanks) {
   const auto whole = train_on(2, 2, nullptr);
   for (int64_t step = 1; step <= 6; ++step) {
     const auto stopped = train_on(1 + static_cast<int>(step % 3), 2, nullptr, step);
-    ASSERT_EQ(stopped.end.rows[0].row.step, step);
+    ASSERT_EQ(stopped.end.rows[0].step, step);
     const auto resumed = train_on(3, 2, &stopped.end);
     expect_same(resumed.end, whole.end);
     if (step == 6) continue;  // nothing was left to do
@@ -119,7 +122,7 @@ TEST(Snapshot, IsACopyThatTrainingDoesNotTouch) {
   trainer.run_epoch(nullptr, nullptr);
   EXPECT_TRUE(at::equal(before.rows[0].parameters, copy));
   EXPECT_FALSE(at::equal(trainer.pack().parameters[0], copy));
-  trainer.restart();
+  trainer.restore(before);
   expect_same(trainer.snapshot(), before);
 }
 

@@ -99,6 +99,121 @@ TEST(Step, ATrialAloneAndAsARowAmongOthersHasTheSameBitsInExactMode) {
   }
 }
 
+// Settings that need the whole batch, several samples or the gradient's norm before the update.
+using Change = void (*)(Settings&);
+class StepOf : public ::testing::TestWithParam<std::pair<const char*, Change>> {};
+
+TEST_P(StepOf, ExactGivesTheSameBitsOnAnyWorldAloneAndInAPack) {
+  auto settings = small_settings("exact");
+  GetParam().second(settings);
+  auto rows = rows_of(settings, 35, 2);
+  rows[1].capacity.to *= 2;
+  rows[1].free_bits *= 0.5;
+  rows[1].sigma_weight *= 3;
+  rows[1].clip_norm *= 2;
+  const auto expected = train_on(1, 1, settings, rows);
+  EXPECT_TRUE(at::isfinite(expected.parameters).all().item<bool>());
+  for (const auto& [size, threads] : {std::pair{1, 2}, {2, 1}, {3, 2}}) {
+    const auto other = train_on(size, threads, settings, rows);
+    EXPECT_TRUE(at::equal(other.parameters, expected.parameters)) << size << " " << threads;
+    for (int k = 0; k < 2; ++k) {
+      EXPECT_EQ(other.train[k].loss, expected.train[k].loss);
+      EXPECT_EQ(other.held_out[k].loss, expected.held_out[k].loss);
+      EXPECT_EQ(other.held_out[k].recon_nats, expected.held_out[k].recon_nats);
+    }
+  }
+  const auto alone = train_on(1, 1, settings, {rows[1]});
+  EXPECT_TRUE(at::equal(alone.parameters[0], expected.parameters[1]));
+  EXPECT_EQ(alone.held_out[0].loss, expected.held_out[1].loss);
+}
+
+TEST_P(StepOf, TheLossFallsAndFastAgreesWithExact) {
+  auto settings = small_settings("exact");
+  settings.objective.anneal = "none";
+  settings.objective.anneal_steps = 0;
+  GetParam().second(settings);
+  settings.train.epochs = 12;
+  const auto rows = rows_of(settings, 35, 1);
+  settings.train.epochs = 1;
+  const auto first = train_on(1, 1, settings, rows);
+  settings.train.epochs = 12;
+  const auto last = train_on(1, 1, settings, rows);
+  EXPECT_LT(last.train[0].loss, first.train[0].loss);
+  settings.train.reproducible = "fast";
+  const auto fast = train_on(2, 1, settings, rows);
+  EXPECT_NEAR(fast.train[0].loss, last.train[0].loss, 1e-3 * std::abs(last.train[0].loss));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Settings, StepOf,
+    ::testing::Values(
+        std::pair{"iwae", +[](Settings& s) { s.objective.kind = "iwae", s.objective.samples = 3; }},
+        std::pair{"dreg", +[](Settings& s) { s.objective.kind = "dreg", s.objective.samples = 2; }},
+        std::pair{"samples", +[](Settings& s) { s.objective.samples = 3; }},
+        std::pair{"batch_capacity",
+                  +[](Settings& s) {
+                    s.objective.capacity = "batch";
+                    s.objective.capacity_nats = 1;
+                    s.objective.capacity_steps = 4;
+                  }},
+        std::pair{"example_capacity",
+                  +[](Settings& s) {
+                    s.objective.capacity = "example";
+                    s.objective.capacity_nats = 1;
+                  }},
+        std::pair{"free_bits", +[](Settings& s) { s.objective.free_bits = 0.3; }},
+        std::pair{"free_bits_of_many_latents",  // more statistics than metrics
+                  +[](Settings& s) { s.objective.free_bits = 0.05, s.model.latent = 24; }},
+        std::pair{"sigma_penalty",
+                  +[](Settings& s) { s.objective.sigma_wt = 0.5, s.model.posterior = "softplus"; }},
+        std::pair{"optimal_sigma", +[](Settings& s) { s.model.likelihood = "gaussian_optimal"; }},
+        std::pair{"learned_sigma", +[](Settings& s) { s.model.likelihood = "gaussian_learned"; }},
+        std::pair{"clipping",
+                  +[](Settings& s) {
+                    s.optimizer.clip_norm = 0.5, s.optimizer.schedule = "cosine";
+                    s.model.output_bias = "data_mean";
+                  }}),
+    [](const auto& info) { return std::string(info.param.first); });
+
+TEST(Trainer, AdamsSecondMomentAndTheOutputBiasStartWhereTheSettingsSay) {
+  auto settings = small_settings("fast");
+  settings.optimizer = {.kind = "adam", .second_moment_start = 1};
+  settings.model.output_bias = "data_mean";
+  const auto data = small_data(75, 20, 5, 7);
+  const auto self = comm::make_self();
+  ThreadTeam team(1);
+  const Trainer trainer(settings, rows_of(settings, 35, 2), data, *self, team);
+  const auto& state = trainer.pack().state;
+  EXPECT_EQ(state.select(1, 0).abs().max().item<float>(), 0);
+  EXPECT_TRUE(at::equal(state.select(1, 1), at::ones_like(state.select(1, 1))));
+  const auto means = data.train.images.to(at::kDouble).mean(0) / 255;
+  for (int64_t k = 0; k < 2; ++k) {
+    for (const auto& [name, values] :
+         trainer.model().layout().to_named(trainer.pack().parameters.select(0, k))) {
+      if (name != "decoder.output.bias") continue;
+      EXPECT_TRUE(at::allclose(values.to(at::kDouble).sigmoid(), means.clamp(0.001, 0.999), 1e-5));
+    }
+  }
+}
+
+TEST(Trainer, StepsEndTheRunWithinAnEpochWhichIsMeasured) {
+  auto settings = small_settings("fast");  // 3 steps an epoch
+  settings.train.steps = 5;
+  const auto data = small_data(75, 20, 5, 7);
+  const auto self = comm::make_self();
+  ThreadTeam team(1);
+  Trainer trainer(settings, rows_of(settings, 35, 1), data, *self, team);
+  EXPECT_EQ(trainer.epochs(), 2);
+  EXPECT_EQ(trainer.run_epoch(nullptr, nullptr).train[0].examples, 75);
+  EXPECT_FALSE(trainer.finished());
+  const auto last = trainer.run_epoch(nullptr, nullptr);
+  EXPECT_TRUE(trainer.finished());
+  EXPECT_EQ(last.train[0].examples, 64);
+  EXPECT_EQ(last.train[0].epoch, 2);
+  EXPECT_EQ(last.held_out[0].epoch, 2);
+  EXPECT_EQ(last.held_out[0].step, 5);
+}
+
 TEST(Step, FastAndExactAgreeAndRanksDoNotMatter) {
   const auto exact = small_settings("exact");
   const auto fast = small_settings("fast");

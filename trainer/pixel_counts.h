@@ -1,0 +1,25 @@
+// What a split says about pixels before there is any model: their means, and the entropy that a
+// Bernoulli loss on grey values cannot go below. Counted in integers, so that the same numbers come
+// out on any number of ranks and threads.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "comm/communicator.h"
+#include "trainer/batch.h"
+#include "trainer/dataset.h"
+#include "trainer/thread_team.h"
+
+namespace elbow::trainer {
+
+// Mean of every pixel over all examples, as training sees them: [observed], float64, in [0, 1]. A
+// pixel that is drawn anew at each presentation counts with its probability. Every rank calls it
+// and reads its share of the split.   Throws comm::PeerLost, DataError.
+at::Tensor pixel_means(const Split& split, const BatchRequest& request, comm::Communicator& ranks,
+                       ThreadTeam& team);
+
+// Mean over examples of sum_d H(x_d), H(x) = -x log x - (1 - x) log(1 - x) for x = byte / 255, in
+// nats: the smallest cross-entropy that any decoder can reach. For a split in memory.
+double entropy_floor_nats(const at::Tensor& images);
+
+}  // namespace elbow::trainer
