@@ -245,6 +245,10 @@ void check_leaves(const comm::Communicator& ranks, int64_t leaves) {
 
 }  // namespace
 
+GradientSum::SharedOut GradientSum::add_columns(const VisitColumns&) {
+  throw std::logic_error("this gradient sum is not shared out");
+}
+
 std::unique_ptr<GradientSum> make_fast_sum(comm::Communicator& ranks, ThreadTeam& team,
                                            const SumShape& shape) {
   return std::make_unique<FastSum>(ranks, team, shape);

@@ -12,6 +12,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -43,6 +44,18 @@ class GradientSum {
 
   // The sum over all slices of all ranks; valid until the next place is written.
   virtual const Summand& add() = 0;
+
+  // The same sum, shared out over the ranks: visit(columns, gradient) gets pieces of this rank's
+  // share, from the team's threads; gradient is the sum of the piece's first column. It returns
+  // whether the piece is good. Afterwards all visits of all ranks are done, and what they wrote is
+  // seen by all. Only where shares_columns().
+  using VisitColumns = std::function<bool(const Range& columns, const float* gradient)>;
+  struct SharedOut {
+    at::Tensor sums;  // [rows, numbers], of Summand, whole
+    bool good;        // every visit of every rank returned true
+  };
+  virtual bool shares_columns() const { return false; }
+  virtual SharedOut add_columns(const VisitColumns& visit);
 
   // The same for a few numbers a row ahead of the backward pass: the objective's batch statistics.
   // local: one [rows, n] float64 CPU tensor a slice. Returns [rows, n].

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 #include "comm/host_memory.h"
 #include "models/simd.h"
@@ -58,6 +59,10 @@ class HostSum : public GradientSum {
     return rounded_up(shape.rows * (shape.parameters * 4 + shape.numbers * 8));
   }
 
+  static int64_t bytes_needed(const SumShape& shape, const SlicePlan& plan, int ranks) {
+    return (plan.total + 1) * bytes_of_summand(shape) + ranks * kAlignment;
+  }
+
   int64_t slices() const override { return static_cast<int64_t>(own_.size()); }
 
   Range slice(int64_t index, int64_t examples) const override {
@@ -72,15 +77,31 @@ class HostSum : public GradientSum {
 
   const Summand& add() override {
     memory_->meet();  // all slices are written
-    const int64_t columns = shape_.rows * shape_.parameters;
-    const auto share = part_of(columns / kLine, ranks_.size(), ranks_.rank());
-    team_.run(team_.size(), [&](int64_t member) {
-      const auto part = part_of(share.size(), team_.size(), member);
-      add_columns((share.begin + part.begin) * kLine, (share.begin + part.end) * kLine);
+    for_each_piece([&](const Range& columns) {
+      add_piece(columns, result_.gradient.mutable_data_ptr<float>() + columns.begin);
     });
     result_.sums.copy_(total_of([&](int64_t i) { return all_[i].sums; }));
     memory_->meet();  // the sum is whole, and all slices may be written again
     return result_;
+  }
+
+  bool shares_columns() const override { return true; }
+
+  SharedOut add_columns(const VisitColumns& visit) override {
+    memory_->meet();  // all slices are written
+    std::atomic<bool> good{true};
+    for_each_piece([&](const Range& columns) {
+      alignas(kAlignment) std::array<float, kChunk> sum;
+      add_piece(columns, sum.data());
+      if (!visit(columns, sum.data())) good = false;
+    });
+    const auto sums = total_of([&](int64_t i) { return all_[i].sums; });
+    verdict_of(ranks_.rank()) = good ? 1 : 0;
+    memory_->meet();  // all ranks are done, and all slices may be written again
+    for (int rank = 0; rank < ranks_.size(); ++rank) {
+      if (verdict_of(rank) == 0) good = false;
+    }
+    return {sums, good};
   }
 
   at::Tensor add_statistics(const std::vector<at::Tensor>& local) override {
@@ -105,17 +126,35 @@ class HostSum : public GradientSum {
             at::from_blob(numbers, {shape_.rows, shape_.numbers}, at::kDouble)};
   }
 
-  void add_columns(int64_t begin, int64_t end) {
-    for (int64_t column = begin; column < end; column += kChunk) {
-      const int64_t count = std::min(kChunk, end - column);
-      float* sum = result_.gradient.mutable_data_ptr<float>() + column;
-      if (plan_.tree) {
-        add_tree(0, plan_.total, column, count, sum, 0);
-      } else {
-        std::copy_n(columns_of(0) + column, count, sum);
-        for (int64_t i = 1; i < plan_.total; ++i) add_into(sum, sum, columns_of(i) + column, count);
+  // Calls work(columns) for all pieces of this rank's share, on the team.
+  template <class Work>
+  void for_each_piece(const Work& work) {
+    const int64_t columns = shape_.rows * shape_.parameters;
+    const auto share = part_of(columns / kLine, ranks_.size(), ranks_.rank());
+    team_.run(team_.size(), [&](int64_t member) {
+      const auto part = part_of(share.size(), team_.size(), member);
+      const int64_t end = (share.begin + part.end) * kLine;
+      for (int64_t begin = (share.begin + part.begin) * kLine; begin < end; begin += kChunk) {
+        work(Range{begin, std::min(begin + kChunk, end)});
       }
+    });
+  }
+
+  void add_piece(const Range& columns, float* sum) {
+    const int64_t column = columns.begin, count = columns.size();
+    if (plan_.tree) {
+      add_tree(0, plan_.total, column, count, sum, 0);
+    } else {
+      std::copy_n(columns_of(0) + column, count, sum);
+      for (int64_t i = 1; i < plan_.total; ++i) add_into(sum, sum, columns_of(i) + column, count);
     }
+  }
+
+  // What a rank found in the pieces that it visited. Written before a meeting and read after it:
+  // the next writing is two meetings away.
+  int64_t& verdict_of(int rank) {
+    auto* bytes = memory_->data() + (plan_.total + 1) * bytes_of_summand(shape_);
+    return *reinterpret_cast<int64_t*>(bytes + rank * kAlignment);
   }
 
   // sum = the tree over slices [first, first + width), width a power of two.
@@ -179,7 +218,7 @@ std::unique_ptr<GradientSum> make_host_sum(comm::Communicator& ranks, ThreadTeam
     }
   }
   std::string reason;
-  const int64_t bytes = (plan.total + 1) * HostSum::bytes_of_summand(shape);
+  const int64_t bytes = HostSum::bytes_needed(shape, plan, ranks.size());
   auto memory = comm::HostMemory::create(ranks, bytes, reason);
   if (memory == nullptr) return nullptr;
   return std::make_unique<HostSum>(ranks, team, shape, std::move(plan), std::move(memory));

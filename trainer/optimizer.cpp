@@ -21,24 +21,30 @@ at::Tensor full_gradient(const at::Tensor& w, const at::Tensor& g, float scale, 
   return decay == 0 ? scaled : scaled + decay * w;
 }
 
-ELBOW_SIMD void rmsprop_loop(float* __restrict w, float* __restrict s, const float* __restrict g,
-                             int64_t count, float scale, float lr, float rho, float epsilon,
-                             float l2) {
+// Weights and states of one stretch, before and after, which may be the same memory.
+struct Stretch {
+  const float *w, *s;
+  float *next_w, *next_s;
+};
+
+ELBOW_SIMD void rmsprop_loop(const Stretch& at, const float* g, int64_t count, float scale,
+                             float lr, float rho, float epsilon, float l2) {
   const float fresh = 1.0f - rho;
+  const auto [w, s, next_w, next_s] = at;
+#pragma GCC ivdep
   for (int64_t i = 0; i < count; ++i) {
     const float gradient = scale * g[i] + l2 * w[i];
     const float square = rho * s[i] + fresh * (gradient * gradient);
-    s[i] = square;
-    w[i] -= lr * gradient / (std::sqrt(square) + epsilon);
+    next_s[i] = square;
+    next_w[i] = w[i] - lr * gradient / (std::sqrt(square) + epsilon);
   }
 }
 
 struct RmspropRule {
   float scale, lr, rho, epsilon;
 
-  void loop(float* w, float* s, const float* g, int64_t /*size*/, int64_t count,
-            float decay) const {
-    rmsprop_loop(w, s, g, count, scale, lr, rho, epsilon, decay);
+  void loop(const Stretch& at, int64_t /*size*/, const float* g, int64_t count, float decay) const {
+    rmsprop_loop(at, g, count, scale, lr, rho, epsilon, decay);
   }
   void aten(at::Tensor w, const at::Tensor& state, const at::Tensor& g, float decay) const {
     auto s = state.select(0, 0);
@@ -54,26 +60,31 @@ struct AdamNumbers {
   float scale, beta1, beta2, fresh1, fresh2, step_size, epsilon, l2;
 };
 
-ELBOW_SIMD void adam_loop(float* __restrict w, float* __restrict m, float* __restrict v,
-                          const float* __restrict g, int64_t count, const AdamNumbers& n) {
+// size: from a first moment to its second.
+ELBOW_SIMD void adam_loop(const Stretch& at, int64_t size, const float* g, int64_t count,
+                          const AdamNumbers& n) {
   const AdamNumbers k = n;
+  const auto [w, m, next_w, next_m] = at;
+  const float* v = m + size;
+  float* next_v = next_m + size;
+#pragma GCC ivdep
   for (int64_t i = 0; i < count; ++i) {
     const float gradient = k.scale * g[i] + k.l2 * w[i];
     const float first = m[i] + k.fresh1 * (gradient - m[i]);
     const float second = k.beta2 * v[i] + k.fresh2 * (gradient * gradient);
-    m[i] = first;
-    v[i] = second;
-    w[i] -= k.step_size * (first / (std::sqrt(second) + k.epsilon));
+    next_m[i] = first;
+    next_v[i] = second;
+    next_w[i] = w[i] - k.step_size * (first / (std::sqrt(second) + k.epsilon));
   }
 }
 
 struct AdamRule {
   AdamNumbers k;
 
-  void loop(float* w, float* s, const float* g, int64_t size, int64_t count, float decay) const {
+  void loop(const Stretch& at, int64_t size, const float* g, int64_t count, float decay) const {
     auto numbers = k;
     numbers.l2 = decay;
-    adam_loop(w, s, s + size, g, count, numbers);
+    adam_loop(at, size, g, count, numbers);
   }
   void aten(at::Tensor w, const at::Tensor& state, const at::Tensor& g, float decay) const {
     auto m = state.select(0, 0), v = state.select(0, 1);
@@ -97,33 +108,15 @@ void for_each_decay(const models::ParameterLayout& layout, double l2, const Rang
   }
 }
 
-// One row, in place.
-struct RowMemory {
-  at::Tensor parameters;  // [P]
-  at::Tensor state;       // [S, P]
-  at::Tensor gradient;    // [P]
-};
-
+// All of a row, in place, where ATen does it.
 template <class Rule>
-void apply(const Rule& rule, const models::ParameterLayout& layout, double l2, const RowMemory& row,
-           ThreadTeam& team) {
-  const int64_t size = layout.size();
-  if (!models::fused(row.parameters)) {
-    return for_each_decay(layout, l2, {0, size}, [&](const Range& range, float decay) {
-      const auto part = [&](const at::Tensor& flat) {
-        return flat.narrow(-1, range.begin, range.size());
-      };
-      rule.aten(part(row.parameters), part(row.state), part(row.gradient), decay);
-    });
-  }
-  float* w = row.parameters.mutable_data_ptr<float>();
-  float* s = row.state.mutable_data_ptr<float>();
-  const float* g = row.gradient.const_data_ptr<float>();
-  team.run(team.size(), [&](int64_t member) {
-    const auto share = part_of(size, team.size(), member);
-    for_each_decay(layout, l2, share, [&](const Range& range, float decay) {
-      rule.loop(w + range.begin, s + range.begin, g + range.begin, size, range.size(), decay);
-    });
+void apply(const Rule& rule, const models::ParameterLayout& layout, double l2,
+           const at::Tensor& gradient, const at::Tensor& parameters, const at::Tensor& state) {
+  for_each_decay(layout, l2, {0, layout.size()}, [&](const Range& range, float decay) {
+    const auto part = [&](const at::Tensor& flat) {
+      return flat.narrow(-1, range.begin, range.size());
+    };
+    rule.aten(part(parameters), part(state), part(gradient), decay);
   });
 }
 
@@ -153,29 +146,60 @@ std::vector<std::string> Optimizer::state_names() const {
   return {"square_average"};
 }
 
-void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates& rates,
-                       const at::Tensor& gradient, at::Tensor parameters, at::Tensor state,
-                       ThreadTeam& team) const {
-  const RowMemory row{parameters, state, gradient};
+// Calls use(rule) with the rule of this optimizer at these rates.
+template <class Use>
+void Optimizer::with_rule(const UpdateRates& rates, const Use& use) const {
+  const auto scale = static_cast<float>(rates.gradient_scale);
   if (!adam_) {
-    const RmspropRule rule{.scale = static_cast<float>(rates.gradient_scale),
+    return use(RmspropRule{.scale = scale,
                            .lr = static_cast<float>(rates.lr),
                            .rho = static_cast<float>(rho_),
-                           .epsilon = static_cast<float>(epsilon_)};
-    return apply(rule, layout, rates.l2, row, team);
+                           .epsilon = static_cast<float>(epsilon_)});
   }
   const double t = static_cast<double>(rates.step + 1);
   const double correction1 = 1.0 - std::pow(beta1_, t);
   const double root2 = std::sqrt(1.0 - std::pow(beta2_, t));
-  const AdamRule rule{{.scale = static_cast<float>(rates.gradient_scale),
-                       .beta1 = static_cast<float>(beta1_),
-                       .beta2 = static_cast<float>(beta2_),
-                       .fresh1 = static_cast<float>(1.0 - beta1_),
-                       .fresh2 = static_cast<float>(1.0 - beta2_),
-                       .step_size = static_cast<float>(rates.lr / correction1 * root2),
-                       .epsilon = static_cast<float>(epsilon_ * root2),
-                       .l2 = 0}};
-  apply(rule, layout, rates.l2, row, team);
+  use(AdamRule{{.scale = scale,
+                .beta1 = static_cast<float>(beta1_),
+                .beta2 = static_cast<float>(beta2_),
+                .fresh1 = static_cast<float>(1.0 - beta1_),
+                .fresh2 = static_cast<float>(1.0 - beta2_),
+                .step_size = static_cast<float>(rates.lr / correction1 * root2),
+                .epsilon = static_cast<float>(epsilon_ * root2),
+                .l2 = 0}});
+}
+
+void Optimizer::update_columns(const models::ParameterLayout& layout, const UpdateRates& rates,
+                               const Range& columns, const float* gradient, const Place& from,
+                               const Place& to) const {
+  with_rule(rates, [&](const auto& rule) {
+    for_each_decay(layout, rates.l2, columns, [&](const Range& range, float decay) {
+      const Stretch stretch{from.parameters + range.begin, from.state + range.begin,
+                            to.parameters + range.begin, to.state + range.begin};
+      rule.loop(stretch, layout.size(), gradient + (range.begin - columns.begin), range.size(),
+                decay);
+    });
+  });
+}
+
+void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates& rates,
+                       const at::Tensor& gradient, at::Tensor parameters, at::Tensor state,
+                       ThreadTeam& team) const {
+  if (!models::fused(parameters)) {
+    return with_rule(rates, [&](const auto& rule) {
+      apply(rule, layout, rates.l2, gradient, parameters, state);
+    });
+  }
+  const Place place{parameters.mutable_data_ptr<float>(), state.mutable_data_ptr<float>()};
+  const float* g = gradient.const_data_ptr<float>();
+  team.run(team.size(), [&](int64_t member) {
+    const auto share = part_of(layout.size(), team.size(), member);
+    update_columns(layout, rates, share, g + share.begin, place, place);
+  });
+}
+
+bool all_finite(const float* values, int64_t count) {
+  return largest_exponent(values, count) != 0x7F800000u;
 }
 
 bool all_finite(const at::Tensor& values, ThreadTeam& team) {
@@ -184,7 +208,7 @@ bool all_finite(const at::Tensor& values, ThreadTeam& team) {
   const float* numbers = values.const_data_ptr<float>();
   team.run(team.size(), [&](int64_t member) {
     const auto share = part_of(values.numel(), team.size(), member);
-    if (largest_exponent(numbers + share.begin, share.size()) == 0x7F800000u) finite = false;
+    if (!all_finite(numbers + share.begin, share.size())) finite = false;
   });
   return finite;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/parameter_layout.h"
+#include "trainer/leaves.h"
 #include "trainer/settings.h"
 #include "trainer/thread_team.h"
 
@@ -32,6 +33,17 @@ class Optimizer {
   std::vector<std::string> state_names()
       const;  // as in files: "square_average"; "first_moment", "second_moment"
 
+  // One row's weights [P] and state [S, P] on the CPU.
+  struct Place {
+    float* parameters;
+    float* state;
+  };
+  // Some columns of a row: reads `from`, writes `to`, which may be the same. gradient: of the first
+  // of `columns`. Any thread.
+  void update_columns(const models::ParameterLayout& layout, const UpdateRates& rates,
+                      const Range& columns, const float* gradient, const Place& from,
+                      const Place& to) const;
+
   // One update of one row, in place. parameters, gradient: [P]; state: [S, P]; float32, contiguous,
   // on one device.
   void update(const models::ParameterLayout& layout, const UpdateRates& rates,
@@ -39,12 +51,16 @@ class Optimizer {
               ThreadTeam& team) const;
 
  private:
+  template <class Use>
+  void with_rule(const UpdateRates& rates, const Use& use) const;
+
   bool adam_;
   double beta1_, beta2_, rho_, epsilon_;
 };
 
 // Whether every number is finite. values: float32, contiguous, any device; the host waits.
 bool all_finite(const at::Tensor& values, ThreadTeam& team);
+bool all_finite(const float* values, int64_t count);
 
 // Sum of the squares of all weights (not biases) of one row [P], in float64. Any device; the host
 // waits.

@@ -21,7 +21,7 @@ struct Step::Slot {
   at::Tensor x, noise;            // [1, largest slice, …], on the host: memory for any slice
   models::Batch batch;            // this slice's part of them, on the device
   models::ExampleTerms terms;
-  std::vector<models::BoundParameters> parameters;  // one a row
+  std::vector<models::BoundParameters> parameters;  // one a row, for each copy of the pack
 };
 
 Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& team)
@@ -32,6 +32,7 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
                        .numbers = std::max<int64_t>(kMetricSums, parts_.objective.statistics()),
                        .device = pack.parameters.device()};
   gradient_sum_ = make_gradient_sum(ranks, team, shape, parts_.leaves);
+  if (gradient_sum_->shares_columns()) shared_ = SharedPack::make(pack, ranks);
   if (parts_.model.precision() == models::Precision::kBfloat16)
     rounded_ = at::empty_like(pack.parameters, at::kBFloat16);
   slots_.resize(gradient_sum_->slices());
@@ -41,12 +42,15 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
                             1;  // a shorter batch may cut differently
     slot.x = at::empty({1, largest, parts_.model.observed()});
     slot.noise = at::empty({1, largest * parts_.objective.samples(), parts_.model.latent()});
-    for (size_t row = 0; row < pack.rows.size(); ++row) {
-      const auto of_row = [&](const at::Tensor& flat) {
-        return flat.defined() ? flat.narrow(0, static_cast<int64_t>(row), 1) : flat;
-      };
-      slot.parameters.emplace_back(layout, of_row(pack.parameters),
-                                   gradient_sum_->place(i).gradient, of_row(rounded_));
+    for (int copy = 0; copy < (shared_ ? 2 : 1); ++copy) {
+      for (size_t row = 0; row < pack.rows.size(); ++row) {
+        const auto of_row = [&](const at::Tensor& flat) {
+          return flat.defined() ? flat.narrow(0, static_cast<int64_t>(row), 1) : flat;
+        };
+        slot.parameters.emplace_back(layout,
+                                     of_row(shared_ ? shared_->parameters(copy) : pack.parameters),
+                                     gradient_sum_->place(i).gradient, of_row(rounded_));
+      }
     }
   }
 }
@@ -64,33 +68,69 @@ at::Tensor Step::run(bool stop_vote) {
                     std::min((pack_.batch + 1) * parts_.batch_size, examples)};
   auto result = at::zeros({static_cast<int64_t>(pack_.rows.size()), kMetricSums}, at::kDouble);
   for (int64_t k = 0; k < result.size(0); ++k) {
-    auto& row = pack_.rows[k];
+    const auto& row = pack_.rows[k];
     ranks_.at(row.step, "gradient sum");
     if (parts_.data.source) prefetch_next_batch(row);
     if (rounded_.defined()) round_parameters(k);
-    const auto& sum = sum_of_row(k, batch);
+    differentiate(k, batch);
     double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
-    std::copy_n(sum.sums.const_data_ptr<double>(), static_cast<int64_t>(kMetricSums), sums);
-    if (row.l2 != 0)
-      sums[kLoss] +=
-          row.l2 * sum_of_squared_weights(parts_.model.layout(), pack_.parameters.select(0, k));
-    if (!std::isfinite(sums[kLoss]) || !all_finite(sum.gradient, team_)) report_nonfinite(k, batch);
+    const bool updated = shared_ ? updated_together(k, sums) : updated_here(k, sums);
+    if (!updated) report_nonfinite(k, batch);
     sums[kLoss] *= sums[kExamples];
-    const double scale = clipping_scale(sum.gradient.select(0, 0), row.clip_norm, team_);
-    parts_.optimizer.update(
-        parts_.model.layout(),
-        {.lr = row.rate_factor * models::learning_rate(row.lr, row.rate, row.epoch, row.step),
-         .l2 = row.l2,
-         .step = row.step,
-         .gradient_scale = scale},
-        sum.gradient.select(0, 0), pack_.parameters.select(0, k), pack_.state.select(0, k), team_);
   }
+  if (shared_) shared_->flip();
   for (auto& row : pack_.rows) ++row.step;
   ++pack_.batch;
   return result;
 }
 
-const Summand& Step::sum_of_row(int64_t row, const Range& batch) {
+UpdateRates Step::rates_of(const Row& row) const {
+  return {.lr = row.rate_factor * models::learning_rate(row.lr, row.rate, row.epoch, row.step),
+          .l2 = row.l2,
+          .step = row.step};
+}
+
+// Both return false, and the row stays as it was, where its loss or gradient is not finite.
+bool Step::updated_here(int64_t k, double* sums) {
+  const auto& row = pack_.rows[k];
+  const auto& layout = parts_.model.layout();
+  const auto& sum = gradient_sum_->add();
+  std::copy_n(sum.sums.const_data_ptr<double>(), static_cast<int64_t>(kMetricSums), sums);
+  const auto parameters = pack_.parameters.select(0, k);
+  if (row.l2 != 0) sums[kLoss] += row.l2 * sum_of_squared_weights(layout, parameters);
+  if (!std::isfinite(sums[kLoss]) || !all_finite(sum.gradient, team_)) return false;
+  auto rates = rates_of(row);
+  const auto gradient = sum.gradient.select(0, 0);
+  rates.gradient_scale = clipping_scale(gradient, row.clip_norm, team_);
+  parts_.optimizer.update(layout, rates, gradient, parameters, pack_.state.select(0, k), team_);
+  return true;
+}
+
+bool Step::updated_together(int64_t k, double* sums) {
+  const auto& row = pack_.rows[k];
+  const auto& layout = parts_.model.layout();
+  auto rates = rates_of(row);
+  // The norm needs the whole sum before any of it is used; the slices are still there afterwards.
+  if (row.clip_norm != 0)
+    rates.gradient_scale =
+        clipping_scale(gradient_sum_->add().gradient.select(0, 0), row.clip_norm, team_);
+  const auto place = [&](int copy) {
+    return Optimizer::Place{shared_->parameters(copy).select(0, k).mutable_data_ptr<float>(),
+                            shared_->state(copy).select(0, k).mutable_data_ptr<float>()};
+  };
+  const auto from = place(shared_->current()), to = place(1 - shared_->current());
+  const auto sum = gradient_sum_->add_columns([&](const Range& columns, const float* gradient) {
+    parts_.optimizer.update_columns(layout, rates, columns, gradient, from, to);
+    return all_finite(gradient, columns.size());
+  });
+  std::copy_n(sum.sums.const_data_ptr<double>(), static_cast<int64_t>(kMetricSums), sums);
+  if (row.l2 != 0)
+    sums[kLoss] += row.l2 * sum_of_squared_weights(layout, pack_.parameters.select(0, k));
+  return sum.good && std::isfinite(sums[kLoss]);
+}
+
+// Runs this rank's slices forward and backward, into the places of the gradient sum.
+void Step::differentiate(int64_t row, const Range& batch) {
   const int64_t slices = static_cast<int64_t>(slots_.size());
   const int64_t statistics = parts_.objective.statistics();
   if (statistics == 0) {
@@ -99,7 +139,7 @@ const Summand& Step::sum_of_row(int64_t row, const Range& batch) {
       forward(row, slice);
       backward(row, slice, {}, batch.size());
     });
-    return gradient_sum_->add();
+    return;
   }
   // The objective needs sums over the whole batch before any slice can run backward. A slice's
   // graph is built and run by the same member of the team, because both calls share the slices out
@@ -115,7 +155,11 @@ const Summand& Step::sum_of_row(int64_t row, const Range& batch) {
   });
   const auto sums = gradient_sum_->add_statistics(local).to(pack_.parameters.device());
   team_.run(slices, [&](int64_t slice) { backward(row, slice, sums, batch.size()); });
-  return gradient_sum_->add();
+}
+
+const models::BoundParameters& Step::parameters_of(const Slot& slot, int64_t row) const {
+  const auto rows = static_cast<int64_t>(pack_.rows.size());
+  return slot.parameters[(shared_ ? shared_->current() * rows : 0) + row];
 }
 
 void Step::round_parameters(int64_t row) {
@@ -180,7 +224,7 @@ void Step::forward(int64_t row, int64_t slice) {
   auto& slot = slots_[slice];
   if (slot.positions.size() == 0) return;
   at::AutoGradMode recorded(true);
-  slot.terms = parts_.model.terms(slot.parameters[row], slot.batch);
+  slot.terms = parts_.model.terms(parameters_of(slot, row), slot.batch);
 }
 
 void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int64_t batch_size) {
@@ -219,7 +263,7 @@ void Step::report_nonfinite(int64_t k, const Range& batch) {
     gather_slice(k, batch, slice);
     if (slot.positions.size() == 0) continue;
     at::NoGradGuard no_gradient;
-    const auto terms = parts_.model.terms(slot.parameters[k], slot.batch);
+    const auto terms = parts_.model.terms(parameters_of(slot, k), slot.batch);
     const auto reconstruction = terms.reconstruction.view({slot.positions.size(), -1}).sum(1).cpu();
     const auto kl = terms.kl.select(0, 0).sum(1).cpu();
     for (int64_t i = 0; i < slot.positions.size(); ++i) {

@@ -2,6 +2,9 @@
 // backward, sum over slices and ranks, update. On each rank a row's update is applied wholly or not
 // at all.
 //
+// Ranks of one host share the update: each does some columns of every row, into the other of two
+// copies of the pack, which becomes the pack's when all are done. Elsewhere each rank does all.
+//
 // It runs on the device of the pack's parameters. On any device, batches and noise are made on the
 // host, and copied.
 //
@@ -25,6 +28,7 @@
 #include "trainer/metric_sums.h"
 #include "trainer/optimizer.h"
 #include "trainer/pack.h"
+#include "trainer/shared_pack.h"
 #include "trainer/thread_team.h"
 
 namespace elbow::trainer {
@@ -69,7 +73,11 @@ class Step {
  private:
   struct Slot;  // the working memory of one slice
 
-  const Summand& sum_of_row(int64_t row, const Range& batch);
+  void differentiate(int64_t row, const Range& batch);
+  UpdateRates rates_of(const Row& row) const;
+  bool updated_here(int64_t row, double* sums);
+  bool updated_together(int64_t row, double* sums);
+  const models::BoundParameters& parameters_of(const Slot& slot, int64_t row) const;
   void round_parameters(int64_t row);
   void prefetch_next_batch(const Row& row);
   void gather_slice(int64_t row, const Range& batch, int64_t slice);
@@ -82,6 +90,7 @@ class Step {
   comm::Communicator& ranks_;
   ThreadTeam& team_;
   std::unique_ptr<GradientSum> gradient_sum_;
+  std::unique_ptr<SharedPack> shared_;  // where the ranks of a host share the update
   std::vector<Slot> slots_;
   at::Tensor
       rounded_;  // [K, P], bfloat16, of the pack's parameters; undefined without such products

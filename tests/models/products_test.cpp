@@ -84,8 +84,13 @@ TEST(Products, TheAtenFormOfBfloat16IsNearTheOther) {
 
 // The head's means and scales follow from its input alone, which is rounded on the way.
 TEST(Products, TheLatentHeadStaysInFloat32) {
-  const auto model = make_vae({11, {}, 3, {7}, Activation::kTanh, Precision::kBfloat16});
-  const auto full = make_vae({11, {}, 3, {7}, Activation::kTanh});
+  const auto model = make_vae({.observed = 11,
+                               .latent = 3,
+                               .decoder = {7},
+                               .activation = Activation::kTanh,
+                               .precision = Precision::kBfloat16});
+  const auto full =
+      make_vae({.observed = 11, .latent = 3, .decoder = {7}, .activation = Activation::kTanh});
   at::manual_seed(4);
   const auto values = at::randn({1, full->layout().size()});
   const Batch batch{at::rand({1, kBatch, 11}), at::randn({1, kBatch, 3})};

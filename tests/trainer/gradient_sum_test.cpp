@@ -97,6 +97,34 @@ TEST(GradientSum, SharedMemoryGivesTheBitsOfMessages) {
   }
 }
 
+// Every column goes to one rank; what one rank finds bad is bad on all.
+TEST(GradientSum, TheSharedOutSumIsTheWholeOne) {
+  const auto expected = exact_on(1, 8, 1);
+  for (int size : {2, 3}) {
+    auto seen = at::zeros({kShape.rows * kShape.parameters});
+    std::mutex lock;
+    spawn_ranks(size, [&](comm::Communicator& ranks) {
+      ThreadTeam team(2);
+      auto sum = make_host_sum(ranks, team, kShape, 8);
+      for (int64_t i = 0; i < sum->slices(); ++i) {
+        const std::lock_guard guard(lock);
+        contribute(sum->slice(i, kExamples), sum->place(i));
+      }
+      const auto whole = sum->add_columns([&](const Range& columns, const float* gradient) {
+        const std::lock_guard guard(lock);
+        for (int64_t i = 0; i < columns.size(); ++i) seen[columns.begin + i] += gradient[i];
+        return true;
+      });
+      EXPECT_TRUE(whole.good);
+      EXPECT_TRUE(at::equal(whole.sums, expected.sums));
+      const auto again =
+          sum->add_columns([&](const Range& columns, const float*) { return columns.begin > 0; });
+      EXPECT_FALSE(again.good) << "rank " << ranks.rank();
+    });
+    EXPECT_TRUE(at::equal(seen, expected.gradient.flatten())) << size << " ranks";
+  }
+}
+
 TEST(GradientSum, RanksOnSeveralHostsSendMessages) {
   spawn_ranks(2,
               [](comm::Communicator& ranks) {
