@@ -285,16 +285,17 @@ void add_data(std::vector<Setting>& table) {
   table.push_back(choice("data.source", in(&D::source), {"mnist", "idx", "npy", "synthetic"},
                          "mnist: the copy inside the program; idx: files in data.dir; npy: files "
                          "of NumPy; synthetic: drawn shapes"));
-  table.push_back(path("data.dir", in(&D::dir), "a folder's path",
-                       "idx: folder with MNIST's four file names, also as .gz"));
+  // Where files lie may change: they are compared by their hashes.
+  const auto add = [&](Setting setting) { table.push_back(changeable(std::move(setting))); };
+  add(path("data.dir", in(&D::dir), "a folder's path",
+           "idx: folder with MNIST's four file names, also as .gz"));
   const char* file = "a file's path";
-  table.push_back(
-      path("data.train_images", in(&D::train_images), file,
+  add(path("data.train_images", in(&D::train_images), file,
            "npy: bytes, or float32 in [0, 1]; [N, H, W], [N, H, W, 3] or [N, 3, H, W]"));
   table.push_back(
       changeable(path("data.test_images", in(&D::test_images), file, "npy: the same for test")));
-  table.push_back(path("data.train_labels", in(&D::train_labels), file,
-                       "npy: bytes or int64 [N], 0 to 255; may be left out"));
+  add(path("data.train_labels", in(&D::train_labels), file,
+           "npy: bytes or int64 [N], 0 to 255; may be left out"));
   table.push_back(
       changeable(path("data.test_labels", in(&D::test_labels), file, "npy: the same for test")));
   table.push_back(integer("data.validation", in(&D::validation), {0, 4294967295},
