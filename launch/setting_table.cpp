@@ -292,12 +292,10 @@ void add_data(std::vector<Setting>& table) {
   const char* file = "a file's path";
   add(path("data.train_images", in(&D::train_images), file,
            "npy: bytes, or float32 in [0, 1]; [N, H, W], [N, H, W, 3] or [N, 3, H, W]"));
-  table.push_back(
-      changeable(path("data.test_images", in(&D::test_images), file, "npy: the same for test")));
+  add(path("data.test_images", in(&D::test_images), file, "npy: the same for test"));
   add(path("data.train_labels", in(&D::train_labels), file,
            "npy: bytes or int64 [N], 0 to 255; may be left out"));
-  table.push_back(
-      changeable(path("data.test_labels", in(&D::test_labels), file, "npy: the same for test")));
+  add(path("data.test_labels", in(&D::test_labels), file, "npy: the same for test"));
   table.push_back(integer("data.validation", in(&D::validation), {0, 4294967295},
                           "the last N training examples become the validation split; 0: none"));
   table.push_back(choice("data.binarise", in(&D::binarise),
