@@ -10,6 +10,7 @@
 #include "launch/nearest_name.h"
 #include "launch/number_text.h"
 #include "trainer/build_info.h"
+#include "trainer/run_directory.h"
 
 namespace elbow::launch {
 namespace {
@@ -19,6 +20,7 @@ constexpr const char* kMainFooter = R"(Examples:
   elbow train configs/pytorch_examples.cfg --out runs/first
   elbow train configs/kl_vae.cfg objective.kl_wt=1e-2 train.epochs=100
   launch/elbow -n 4 train train.reproducible=exact     four ranks under MPI
+  elbow resume runs/first                              go on with a run that was interrupted
   elbow report runs/first                              figures and report.html of a run
   elbow evaluate runs/first --importance-samples 5000  measure what was trained
   elbow sample runs/first --kind traversal --out a.npy draw from it
@@ -36,6 +38,14 @@ constexpr const char* kTrainFooter = R"(Examples:
   elbow train my.cfg data.source=idx data.dir=/data/fashion --progress plain
 
 `elbow config --keys` lists the keys.)";
+
+constexpr const char* kResumeFooter = R"(Examples:
+  elbow resume runs/first
+  launch/elbow -n 4 resume runs/first                  on another number of ranks
+  elbow resume runs/first train.epochs=200             longer than planned
+
+Settings are those of the run's config.cfg; those that do not touch what was trained may be others:
+train.epochs, train.threads, train.device, train.max_time, [checkpoint], [log].)";
 
 constexpr const char* kConfigFooter = R"(Examples:
   elbow config                                         the built-in kl_vae.cfg
@@ -102,6 +112,7 @@ class Help : public CLI::Formatter {
     return fmt::format("\nUsage: elbow {}{}\n", is_verb ? app->get_name() : "COMMAND ...",
                        app->get_name() == "bench"    ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
                        : app->get_name() == "report" ? " RUN [RUN ...] [--out FOLDER]"
+                       : app->get_name() == "resume" ? " RUN [key=value ...] [FLAGS]"
                        : opens_run(app)              ? " RUN [key=value ...] [FLAGS]"
                        : is_verb                     ? " [CONFIG] [key=value ...] [FLAGS]"
                                                      : "");
@@ -110,6 +121,9 @@ class Help : public CLI::Formatter {
     if (app->get_parent() == nullptr) return "";
     if (app->get_name() == "report")
       return "\nRUN         a run folder, as `elbow train` wrote it\n";
+    if (app->get_name() == "resume")
+      return "\nRUN         a run's folder\n"
+             "key=value   settings that replace the run's, such as train.epochs=200\n";
     if (opens_run(app))
       return "\nRUN         a folder that `elbow train` wrote; the run may still be going on\n"
              "key=value   train.threads, train.device or data.dir, where this machine differs\n";
@@ -147,6 +161,7 @@ struct Grammar {
                "elbow"};
   Flags flags;
   CLI::App* train = nullptr;
+  CLI::App* resume = nullptr;
   CLI::App* config = nullptr;
   CLI::App* bench = nullptr;
   CLI::App* report = nullptr;
@@ -170,12 +185,16 @@ struct Grammar {
         ->add_option("--init-from", flags.init_from,
                      "Run folder, or safetensors file, whose weights to start from")
         ->type_name("RUN");
-    train->add_option("--resume", flags.resume, "never: a folder that holds a run is refused")
-        ->type_name("never");
     train
-        ->add_option("--progress", flags.progress,
-                     "auto: a bar on a terminal, else a line an epoch")
-        ->type_name("auto|bar|plain|none");
+        ->add_option("--resume", flags.resume,
+                     "never: a folder that holds a run is refused; auto: it is gone on with")
+        ->type_name("auto|never|must");
+    add_progress(train);
+    resume = app.add_subcommand("resume", "Go on with a run, on however many ranks");
+    resume->footer(kResumeFooter);
+    resume->allow_extras();
+    resume->add_option("words", flags.words);
+    add_progress(resume);
     config = app.add_subcommand("config", "Print the settings that hold and where each comes from");
     config->footer(kConfigFooter);
     config->allow_extras();
@@ -245,6 +264,12 @@ struct Grammar {
     verb->add_option("--split", flags.split, "Which examples (default test)")
         ->type_name("train|validation|test");
   }
+
+  void add_progress(CLI::App* verb) {
+    verb->add_option("--progress", flags.progress,
+                     "auto: a bar on a terminal, else a line an epoch")
+        ->type_name("auto|bar|plain|none");
+  }
 };
 
 std::vector<std::string> names_of_flags(const CLI::App& app) {
@@ -255,7 +280,7 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names = {"train",  "config", "bench",  "evaluate",
+  static const std::vector<std::string> names = {"train",  "resume", "config", "bench", "evaluate",
                                                  "encode", "sample", "export", "report"};
   return names;
 }
@@ -288,8 +313,9 @@ void check_first_word(const Grammar& grammar, const std::vector<std::string>& ar
 }
 
 const CLI::App& chosen(const Grammar& grammar) {
-  for (const CLI::App* verb : {grammar.train, grammar.config, grammar.bench, grammar.evaluate,
-                               grammar.encode, grammar.sample, grammar.export_verb, grammar.report})
+  for (const CLI::App* verb :
+       {grammar.train, grammar.resume, grammar.config, grammar.bench, grammar.evaluate,
+        grammar.encode, grammar.sample, grammar.export_verb, grammar.report})
     if (verb->parsed()) return *verb;
   return grammar.app;
 }
@@ -316,6 +342,14 @@ Value one_of(const std::string& flag, const std::string& text,
                                shown(text), did_you_mean(text, names), fmt::join(names, ", ")));
 }
 
+ProgressStyle progress_style(const Flags& flags) {
+  return one_of<ProgressStyle>("--progress", flags.progress,
+                               {{"auto", ProgressStyle::kAuto},
+                                {"bar", ProgressStyle::kBar},
+                                {"plain", ProgressStyle::kPlain},
+                                {"none", ProgressStyle::kNone}});
+}
+
 TrainCommand train_command(Flags flags, bool out_given, bool init_from_given) {
   TrainCommand command;
   command.config = take_config(flags.words);
@@ -324,12 +358,26 @@ TrainCommand train_command(Flags flags, bool out_given, bool init_from_given) {
     throw UsageError("--out needs the name of a folder, but is empty");
   if (out_given) command.out = flags.out;
   if (init_from_given) command.init_from = flags.init_from;
-  one_of<bool>("--resume", flags.resume, {{"never", true}});
-  command.progress = one_of<ProgressStyle>("--progress", flags.progress,
-                                           {{"auto", ProgressStyle::kAuto},
-                                            {"bar", ProgressStyle::kBar},
-                                            {"plain", ProgressStyle::kPlain},
-                                            {"none", ProgressStyle::kNone}});
+  command.resume =
+      one_of<Resume>("--resume", flags.resume,
+                     {{"auto", Resume::kAuto}, {"never", Resume::kNever}, {"must", Resume::kMust}});
+  if (command.resume != Resume::kNever && !command.out)
+    throw UsageError(fmt::format("--resume {} needs --out, the run's folder", flags.resume));
+  command.progress = progress_style(flags);
+  return command;
+}
+
+TrainCommand resume_command(Flags flags) {
+  if (flags.words.empty() || flags.words.front().find('=') != std::string::npos ||
+      flags.words.front().empty())
+    throw UsageError("which run? `elbow resume RUN` goes on with the run in the folder RUN");
+  TrainCommand command;
+  command.resume = Resume::kMust;
+  command.out = flags.words.front();
+  command.config = trainer::RunDirectory(*command.out).config();
+  flags.words.erase(flags.words.begin());
+  command.words = std::move(flags.words);
+  command.progress = progress_style(flags);
   return command;
 }
 
@@ -481,6 +529,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (grammar.train->parsed())
     return train_command(std::move(grammar.flags), grammar.train->count("--out") > 0,
                          grammar.train->count("--init-from") > 0);
+  if (grammar.resume->parsed()) return resume_command(std::move(grammar.flags));
   if (grammar.bench->parsed()) return bench_command(std::move(grammar.flags));
   if (grammar.report->parsed())
     return report_command(std::move(grammar.flags), grammar.report->count("--out") > 0);

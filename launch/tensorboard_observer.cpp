@@ -66,6 +66,7 @@ class TensorboardObserver : public trainer::Observer {
  public:
   explicit TensorboardObserver(const WatchedRun& run) : run_(run) {
     if (!settings().log.tensorboard) return;
+    trainer::truncate_events(run.directory.tensorboard(), run.steps_done);
     const auto held_out = run.data.selection().name;
     log_of("train");
     log_of(held_out);
@@ -104,7 +105,7 @@ class TensorboardObserver : public trainer::Observer {
   trainer::EventLog& log_of(const std::string& name) {
     const auto found = logs_.find(name);
     if (found != logs_.end()) return found->second;
-    const int64_t done = run_.trainer.pack().rows[0].step;
+    const int64_t done = run_.steps_done;
     return logs_.try_emplace(name, run_.directory.tensorboard() / name, done > 0 ? done + 1 : 0)
         .first->second;
   }

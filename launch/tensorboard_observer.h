@@ -18,10 +18,10 @@ struct WatchedRun {
   const trainer::Trainer& trainer;
   const trainer::Dataset& data;
   const trainer::RunDirectory& directory;
+  int64_t steps_done = 0;  // by earlier launches: what the folder holds beyond them is cut
 };
 
-// All must outlive the observer. Appends to what the folder holds; a run that is resumed first cuts
-// it (trainer/tensorboard.h).
+// All must outlive the observer. Appends to what the folder holds.
 std::unique_ptr<trainer::Observer> make_tensorboard_observer(const WatchedRun& run);
 
 // Tells each of several observers, in order.

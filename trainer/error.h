@@ -25,4 +25,10 @@ class DamagedCheckpoint : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A run that cannot go on here, but can be resumed. Exit code 75.
+class Unfinished : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 }  // namespace elbow::trainer
