@@ -65,12 +65,10 @@ Pixels tiled(const at::Tensor& images, const ImageShape& shape, int64_t columns,
   for (int64_t i = 0; i < count; ++i) {
     const int64_t top = i / columns * (shape.height + gap);
     const int64_t left = i % columns * (shape.width + gap);
-    for (int64_t c = 0; c < shape.channels; ++c) {
-      for (int64_t y = 0; y < shape.height; ++y) {
-        for (int64_t x = 0; x < shape.width; ++x)
-          sheet.bytes[((top + y) * sheet.width + left + x) * sheet.channels + c] = *source++;
-      }
-    }
+    const int64_t line = shape.width * shape.channels;
+    for (int64_t y = 0; y < shape.height; ++y, source += line)
+      std::copy_n(source, line,
+                  sheet.bytes.data() + ((top + y) * sheet.width + left) * sheet.channels);
   }
   return sheet;
 }

@@ -11,14 +11,14 @@
 
 namespace elbow::launch::figures {
 
-// How an example lies in its row of numbers: channels are planes, one after another.
+// How an example lies in its row of numbers: the channels of a pixel side by side.
 struct ImageShape {
   int64_t height = 0;
   int64_t width = 0;
   int64_t channels = 1;  // 1 or 3
 };
 
-// images: [count, channels * height * width], 0 to 1 (cut off outside), row after row with a gap of
+// images: [count, height * width * channels], 0 to 1 (cut off outside), row after row with a gap of
 // `gap` white pixels.
 Pixels tiled(const at::Tensor& images, const ImageShape& shape, int64_t columns, int64_t gap);
 

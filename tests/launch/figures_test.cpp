@@ -101,7 +101,7 @@ TEST(Grid, CoordinatesArePriorQuantilesFromTheTopLeft) {
   EXPECT_THAT(points.y, ElementsAre(1, 1, -1, -1)) << "the top row is the largest";
 }
 
-TEST(Sheet, ImagesStandInRowsWithGapsAndChannelsAreInterleaved) {
+TEST(Sheet, ImagesStandInRowsWithGapsAndChannelsSideBySide) {
   const auto grey = tiled(at::tensor({0.F, 1.F, 2.F, -1.F, 0.5F, 0.F}).view({3, 2}),
                           {.height = 1, .width = 2}, /*columns=*/2, /*gap=*/1);
   EXPECT_EQ(grey.width, 5);
@@ -110,7 +110,7 @@ TEST(Sheet, ImagesStandInRowsWithGapsAndChannelsAreInterleaved) {
               ElementsAre(0, 255, 255, 255, 0, 255, 255, 255, 255, 255, 128, 0, 255, 255, 255));
   const auto colour = tiled(at::tensor({0.F, 0.2F, 0.4F, 0.6F, 0.8F, 1.F}).view({1, 6}),
                             {.height = 1, .width = 2, .channels = 3}, 1, 0);
-  EXPECT_THAT(colour.bytes, ElementsAre(0, 102, 204, 51, 153, 255));
+  EXPECT_THAT(colour.bytes, ElementsAre(0, 51, 102, 153, 204, 255));
 }
 
 TEST(UnitStatistics, AreTheClosedFormOfEachUnit) {
