@@ -437,7 +437,15 @@ std::vector<Setting> make_table() {
   add_optimizer(table);
   add_train(table);
   table.push_back(integer("log.every_steps", at(&Settings::log, &trainer::LogSettings::every_steps),
-                          {1, 1e9}, "steps between two refreshes of the progress line"));
+                          {1, 1e9},
+                          "steps between two refreshes of the progress line, and two points of "
+                          "TensorBoard's curves of steps"));
+  table.push_back(integer("log.pictures_every",
+                          at(&Settings::log, &trainer::LogSettings::pictures_every), {0, 1e6},
+                          "epochs between two pictures drawn while training; 0: none"));
+  table.push_back(yes_or_no("log.tensorboard",
+                            at(&Settings::log, &trainer::LogSettings::tensorboard),
+                            "write event files for TensorBoard"));
   return table;
 }
 

@@ -8,6 +8,7 @@
 #include "launch/progress.h"
 #include "launch/run_folder.h"
 #include "launch/run_report.h"
+#include "launch/tensorboard_observer.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "launch/world.h"
@@ -34,6 +35,14 @@ trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
   for (int rank = 0; rank < ranks.size(); ++rank)
     manifest.ranks.push_back({ranks.host(rank), devices.names[rank]});
   return manifest;
+}
+
+// What watches the run on rank 0.
+std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, const WatchedRun& run) {
+  std::vector<std::unique_ptr<trainer::Observer>> observers;
+  observers.push_back(make_progress(command.progress, run.trainer.epochs()));
+  observers.push_back(make_tensorboard_observer(run));
+  return observers_together(std::move(observers));
 }
 
 RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset& data,
@@ -84,7 +93,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   // The folder comes last, so that what is refused leaves none.
   const auto manifest = manifest_of(arguments, ranks, data, devices, team->size());
   std::optional<trainer::RunDirectory> directory;
-  std::unique_ptr<trainer::Observer> progress;
+  std::unique_ptr<trainer::Observer> observer;
   const auto folder = world.from_rank_0([&] {
     directory = create_run_folder(command.out, config.name);
     trainer::replace_text_file(directory->config(), effective_config(config, data.observed()));
@@ -94,10 +103,10 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
             .c_str(),
         report_stream());
     std::fflush(report_stream());
-    progress = make_progress(command.progress, trainer->epochs());
+    observer = observer_of(command, {config, *trainer, data, *directory});
     if (devices.own.is_cpu() && settings.train.precision == "bf16" &&
         !models::has_bfloat16_instructions()) {
-      progress->on_note(
+      observer->on_note(
           "this CPU has no bfloat16 instructions (AVX512-BF16 or AMX): train.precision=bf16 is "
           "emulated and slower than fp32");
     }
@@ -109,10 +118,10 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .data = data,
                                           .ranks = ranks,
                                           .directory = *directory,
-                                          .observer = progress.get(),
+                                          .observer = observer.get(),
                                           .interruption = interruption},
                                          *trainer);
-  progress.reset();
+  observer.reset();
   if (first) std::fputs(summary_report(result, directory->path()).c_str(), report_stream());
   if (!result.error.empty())
     throw SharedError(static_cast<ExitCode>(result.exit_code), first ? result.error : "");

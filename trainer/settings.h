@@ -109,7 +109,9 @@ struct TrainSettings {
 };
 
 struct LogSettings {
-  int64_t every_steps = 50;  // how often the progress line is refreshed
+  int64_t every_steps = 50;    // how often the progress line and the curves of steps are written
+  int64_t pictures_every = 0;  // epochs between pictures drawn while training; 0: none
+  bool tensorboard = true;
 };
 
 struct Settings {

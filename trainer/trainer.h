@@ -67,6 +67,12 @@ class Trainer {
 
   const models::Model& model() const { return *model_; }
   const Pack& pack() const { return pack_; }
+  // mu and sigma of the first example of each step of this epoch so far, as trained, equal on all
+  // ranks: [steps done, 2, latent], float32; of the whole epoch after its end, until the next
+  // begins.
+  at::Tensor posterior_trace(int64_t row) const;
+  // For a pack that is resumed within an epoch: the trace of the steps that are done.
+  void set_posterior_trace(int64_t row, const at::Tensor& done);
   int64_t leaves() const { return leaves_of(settings_.train); }
   int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
 
@@ -86,6 +92,8 @@ class Trainer {
   std::optional<std::map<std::string, double>> recon_floor_nats_;
   std::optional<at::Tensor> mean_picture_;  // made before the first evaluation
   std::unique_ptr<Step> step_;
+  at::Tensor trace_;         // [K, steps per epoch, 2, latent]
+  int64_t trace_steps_ = 0;  // filled
   int64_t steps_done_ = 0;
   double seconds_done_ = 0;
 };

@@ -9,6 +9,7 @@
 
 #include "comm/error.h"
 #include "trainer/metrics_log.h"
+#include "trainer/posterior_trace.h"
 #include "trainer/weights_file.h"
 
 namespace elbow::trainer {
@@ -27,8 +28,17 @@ std::string save_weights(const RunDirectory& directory, const Trainer& trainer) 
   return std::filesystem::relative(file, directory.path()).string();
 }
 
+// Rank 0: the trace of the epoch that the trainer is in, or of the one that it has just ended.
+void save_trace(const RunDirectory& directory, const Trainer& trainer) {
+  const auto& pack = trainer.pack();
+  const auto trace = trainer.posterior_trace(0);
+  if (trace.size(0) == 0) return;
+  save_posterior_trace(directory.traces(), pack.rows[0].epoch + (pack.batch > 0 ? 1 : 0), trace);
+}
+
 // What is left behind: the weights as they are, then result.json.
 void finish(const RunDirectory& directory, Trainer& trainer, RunResult& result) {
+  save_trace(directory, trainer);
   result.recon_floor_nats = trainer.recon_floor_nats();
   result.weights = save_weights(directory, trainer);
   write_result(directory.result(), result);
@@ -60,6 +70,7 @@ void run_epochs(const TrialParts& parts, Trainer& trainer, MetricsLog* log, RunR
     if (log != nullptr) {
       log->write(train);
       log->write(held_out);
+      save_trace(parts.directory, trainer);
     }
     if (parts.observer != nullptr) parts.observer->on_epoch(train, held_out);
     if (better(held_out, result.best)) result.best = held_out;

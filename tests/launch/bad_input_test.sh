@@ -53,6 +53,18 @@ refused 2 "--out|empty" train --out ""
 refused 2 "--progress|'fancy'|auto, bar, plain, none" train --progress fancy
 refused 2 "--resume|'auto'|never" train --resume auto
 refused 2 "'b.cfg'|key=value" config /dev/null b.cfg
+refused 2 "which run|elbow report RUN" report
+refused 2 "there is no folder nowhere|run folder" report nowhere
+mkdir -p no_run && refused 2 "no_run|config.cfg|elbow train" report no_run
+refused 2 "--out|empty" report no_run --out ""
+refused 2 "unknown flag --outt|did you mean --out" report no_run --outt x
+mkdir -p half && printf '[train]\nepochs = 3\n' >half/config.cfg && echo '{"split":' >half/metrics.jsonl
+refused 3 "half/metrics.jsonl:1|remove the line" report half
+rm half/metrics.jsonl && mkdir half/traces && echo none >half/traces/posterior_epoch_0001.npy
+refused 3 "posterior_epoch_0001.npy|byte 0" report half
+rm -r half/traces && mkdir -p half/checkpoints/step_000000001 && echo none >half/checkpoints/step_000000001/model.safetensors
+refused 4 "model.safetensors|byte" report half
+train 2 "log.pictures_every = -1|0 to" log.pictures_every=-1
 mkdir -p old && echo "[train]" >old/config.cfg
 refused 2 "old|holds a run|--resume|--out" train --out old
 : >file
@@ -226,7 +238,7 @@ refused 2 "what to encode|--data" encode trained --out a.npy
 refused 2 "--data and --split exclude" encode trained --data good.npy --split test --out a.npy
 refused 2 "--out is missing|elbow encode --help" encode trained --split test
 refused 2 "--out = 'a.png'|.npy or .csv" encode trained --split test --out a.png
-refused 3 "good.npy does not fit the model|4 values|784" encode trained --data good.npy --out a.npy
+refused 3 "good.npy does not fit the model|4 values|28 x 28 x 1 = 784" encode trained --data good.npy --out a.npy
 refused 3 "none.npy|No such file" encode trained --data none.npy --out a.npy
 refused 2 "--kind = 'priro'|did you mean prior" sample trained --kind priro --out a.npy
 refused 2 "--count = '0'|from 1" sample trained --count 0 --out a.npy
