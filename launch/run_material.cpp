@@ -59,7 +59,7 @@ std::shared_ptr<LoadedModel> load_model(const trainer::Settings& settings,
                                         const trainer::Dataset& data,
                                         const std::filesystem::path& weights) {
   auto loaded = std::make_shared<LoadedModel>();
-  loaded->model = trainer::model_of(settings, data.observed());
+  loaded->model = trainer::model_of(settings, data);
   loaded->parameters = at::zeros({1, loaded->model->layout().size()});
   try {
     loaded->model->layout().from_named(trainer::read_safetensors(weights).tensors,

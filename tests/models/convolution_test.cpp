@@ -2,6 +2,7 @@
 #include "models/convolution.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -10,6 +11,9 @@
 
 namespace elbow::models {
 namespace {
+
+// Tensors are tiny: threads would only wait for one another.
+const bool kOneThread = (at::set_num_threads(1), true);
 
 struct ImageCase {
   int64_t height, width, channels, kernel, stride, out;
@@ -115,7 +119,6 @@ at::Tensor loss_of(const Model& model, const Batch& batch, const at::Tensor& val
 }
 
 TEST(ConvolutionalVae, ItsGradientAgreesWithFiniteDifferencesInEveryRow) {
-  at::set_num_threads(1);  // tensors are tiny
   auto even = conv_vae({5}, {4});
   even.image->kernel = 4;
   for (const auto& shape : {conv_vae({5}, {}), conv_vae({}, {4}), even}) {

@@ -1,5 +1,6 @@
 // Every gradient against finite differences in float64, per row.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
