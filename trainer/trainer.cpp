@@ -113,6 +113,9 @@ Snapshot Trainer::snapshot() const {
 void Trainer::restore(const Snapshot& snapshot) {
   TORCH_CHECK(snapshot.rows.size() == pack_.rows.size(), "restore: a snapshot of ",
               snapshot.rows.size(), " rows for a pack of ", pack_.rows.size());
+  // The ranks of a host may share the pack's memory: nobody writes before all have come here, and
+  // nobody goes on before all have written.
+  ranks_.barrier();
   pack_.batch = snapshot.batch;
   epoch_seconds_ = snapshot.epoch_seconds;
   for (size_t i = 0; i < pack_.rows.size(); ++i) {
@@ -130,6 +133,7 @@ void Trainer::restore(const Snapshot& snapshot) {
     pack_.parameters.select(0, k).copy_(from.parameters);
     pack_.state.select(0, k).copy_(from.state);
   }
+  ranks_.barrier();
 }
 
 const std::map<std::string, double>& Trainer::recon_floor_nats() {

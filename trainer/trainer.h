@@ -65,7 +65,7 @@ class Trainer {
   // waits for another. Allowed between steps, and after an exception of run_epoch().
   Snapshot snapshot() const;
   // Goes to where the snapshot was made, by any trainer of the same settings and number of rows.
-  // Every rank does it with an equal snapshot, before its next step.
+  // Every rank does it with an equal snapshot, before its next step, and waits for the others.
   void restore(const Snapshot& snapshot);
   // Multiplies the learning rate of a row, whatever its schedule, from now on.
   void set_rate_factor(int64_t row, double factor) { pack_.rows.at(row).rate_factor = factor; }
