@@ -65,41 +65,63 @@ trainer::HyperParameters hyper_parameters(const trainer::Settings& settings, int
 class TensorboardObserver : public trainer::Observer {
  public:
   explicit TensorboardObserver(const WatchedRun& run) : run_(run) {
-    if (!settings().log.tensorboard) return;
-    trainer::truncate_events(run.directory.tensorboard(), run.steps_done);
-    const auto held_out = run.data.selection().name;
-    log_of("train");
-    log_of(held_out);
-    log_of("").hparams(
-        hyper_parameters(settings(), run.data.observed()),
-        {{held_out, "epoch/elbo_nats"}, {held_out, "epoch/loss"}, {held_out, "epoch/kl_nats"}},
-        std::filesystem::absolute(run.directory.path()).lexically_normal().string());
+    if (settings().log.tensorboard) guarded([this] { begin(); });
   }
 
   void on_step(const trainer::StepProgress& progress) override {
     if (!settings().log.tensorboard) return;
-    log_of("train").scalars(progress.step, {{"step/loss", progress.recent_loss},
-                                            {"step/recon_nats", progress.recent_recon_nats},
-                                            {"step/kl_nats", progress.recent_kl_nats},
-                                            {"step/examples_per_s", progress.examples_per_s}});
+    guarded([&] {
+      log_of("train").scalars(progress.step, {{"step/loss", progress.recent_loss},
+                                              {"step/recon_nats", progress.recent_recon_nats},
+                                              {"step/kl_nats", progress.recent_kl_nats},
+                                              {"step/examples_per_s", progress.examples_per_s}});
+    });
   }
 
   void on_epoch(const trainer::SplitMetrics& train,
                 const trainer::SplitMetrics& held_out) override {
-    if (settings().log.tensorboard) {
-      for (const auto* metrics : {&train, &held_out})
-        log_of(metrics->split).scalars(metrics->step, scalars_of(*metrics));
-      histograms(train.step);
-    }
-    const int64_t every = settings().log.pictures_every;
-    if (every > 0 && (train.epoch % every == 0 || train.epoch == run_.trainer.epochs()))
-      pictures(train.epoch, train.step);
+    guarded([&] {
+      if (settings().log.tensorboard) {
+        for (const auto* metrics : {&train, &held_out})
+          log_of(metrics->split).scalars(metrics->step, scalars_of(*metrics));
+        histograms(train.step);
+      }
+      const int64_t every = settings().log.pictures_every;
+      if (every > 0 && (train.epoch % every == 0 || train.epoch == run_.trainer.epochs()))
+        pictures(train.epoch, train.step);
+    });
   }
 
   void on_note(const std::string&) override {}
 
  private:
   const trainer::Settings& settings() const { return run_.config.settings; }
+
+  void begin() {
+    std::filesystem::create_directory(run_.directory.tensorboard());
+    trainer::truncate_events(run_.directory.tensorboard(), run_.steps_done);
+    const auto held_out = run_.data.selection().name;
+    log_of("train");
+    log_of(held_out);
+    log_of("").hparams(
+        hyper_parameters(settings(), run_.data.observed()),
+        {{held_out, "epoch/elbo_nats"}, {held_out, "epoch/loss"}, {held_out, "epoch/kl_nats"}},
+        std::filesystem::absolute(run_.directory.path()).lexically_normal().string());
+  }
+
+  // Curves and pictures are not worth a run: a disk that refuses them, or damaged files, are told.
+  template <class Work>
+  void guarded(const Work& work) {
+    try {
+      work();
+      told_.clear();
+    } catch (const std::runtime_error& error) {
+      if (told_ == error.what()) return;
+      told_ = error.what();
+      run_.tell(
+          fmt::format("{}; TensorBoard's curves and pictures lack it, the run goes on", told_));
+    }
+  }
 
   // The events below tensorboard/NAME.
   trainer::EventLog& log_of(const std::string& name) {
@@ -158,12 +180,13 @@ class TensorboardObserver : public trainer::Observer {
   }
 
   void save_picture(const std::string& name, const std::string& png) const {
-    std::filesystem::create_directories(run_.directory.figures());
+    std::filesystem::create_directory(run_.directory.figures());
     trainer::replace_text_file(run_.directory.figures() / name, png);
   }
 
   WatchedRun run_;
   std::map<std::string, trainer::EventLog> logs_;
+  std::string told_;  // the failure of the last attempt
 };
 
 class Together : public trainer::Observer {

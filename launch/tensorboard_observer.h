@@ -2,7 +2,9 @@
 // it looks at the model it computes alone, while the other ranks wait.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "launch/config.h"
@@ -19,9 +21,11 @@ struct WatchedRun {
   const trainer::Dataset& data;
   const trainer::RunDirectory& directory;
   int64_t steps_done = 0;  // by earlier launches: what the folder holds beyond them is cut
+  std::function<void(const std::string&)> tell;  // what went wrong; the run goes on
 };
 
-// All must outlive the observer. Appends to what the folder holds.
+// All must outlive the observer. Appends to what the folder holds. What cannot be written is told
+// once, and left out.
 std::unique_ptr<trainer::Observer> make_tensorboard_observer(const WatchedRun& run);
 
 // Tells each of several observers, in order.

@@ -42,9 +42,12 @@ trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
 }
 
 // What watches the run on rank 0.
-std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, const WatchedRun& run) {
+std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, WatchedRun run) {
   std::vector<std::unique_ptr<trainer::Observer>> observers;
   observers.push_back(make_progress(command.progress, run.trainer.epochs()));
+  run.tell = [progress = observers.front().get()](const std::string& sentence) {
+    progress->on_note(sentence);
+  };
   observers.push_back(make_tensorboard_observer(run));
   return observers_together(std::move(observers));
 }

@@ -37,7 +37,7 @@ std::map<int64_t, std::filesystem::path> posterior_traces(const std::filesystem:
 
 void save_posterior_trace(const std::filesystem::path& folder, int64_t epoch,
                           const at::Tensor& trace) {
-  std::filesystem::create_directories(folder);
+  std::filesystem::create_directory(folder);  // not RUN itself, which may have been moved
   write_npy(posterior_trace_file(folder, epoch), trace);
   for (const auto& [other, file] : posterior_traces(folder))
     if (other != 1 && other != epoch) std::filesystem::remove(file);

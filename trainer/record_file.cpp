@@ -69,8 +69,14 @@ void RecordFile::write(std::string_view bytes) {
   record += bytes_of(masked_crc32c(bytes));
   const ssize_t count = ::write(descriptor_, record.data(), record.size());
   if (count == static_cast<ssize_t>(record.size())) return;
-  throw std::runtime_error(fmt::format("cannot write {}: {}", file_.string(),
-                                       count < 0 ? std::strerror(errno) : "the disk is full"));
+  // A torn record would hide those that are written once there is room again.
+  const auto torn = count > 0 ? count : 0;
+  const int error = errno;
+  const off_t end = lseek(descriptor_, 0, SEEK_END);
+  const bool mended = end >= torn && ftruncate(descriptor_, end - torn) == 0;
+  throw std::runtime_error(fmt::format("cannot write {}: {}{}", file_.string(),
+                                       count < 0 ? std::strerror(error) : "the disk is full",
+                                       mended ? "" : "; its last record is torn"));
 }
 
 int64_t truncate_records(const std::filesystem::path& file,

@@ -17,7 +17,7 @@ double now() {
 
 // A name that sorts by time, and that no other launch has.
 std::filesystem::path new_file(const std::filesystem::path& folder) {
-  std::filesystem::create_directories(folder);
+  std::filesystem::create_directory(folder);
   const auto stem = fmt::format("{}{:010}.{}.elbow", kBegin, static_cast<int64_t>(now()), getpid());
   auto file = folder / stem;
   for (int copy = 1; std::filesystem::exists(file); ++copy)

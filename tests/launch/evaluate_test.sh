@@ -77,7 +77,7 @@ PYTHON
 
 # --- export, against PyTorch ---------------------------------------------------------------------------------------------
 "$program" export exact --out exported >/dev/null
-check "the weights are the checkpoint's" cmp exported/model.safetensors exact/checkpoints/*/model.safetensors
+check "the weights are the checkpoint's" cmp exported/model.safetensors "$(newest_of exact)/model.safetensors"
 "$python" -c "
 import numpy as np
 bytes = open('digits/t10k-images-idx3-ubyte', 'rb').read()
