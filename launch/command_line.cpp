@@ -9,6 +9,7 @@
 #include "launch/config_level.h"
 #include "launch/nearest_name.h"
 #include "trainer/build_info.h"
+#include "trainer/run_directory.h"
 
 namespace elbow::launch {
 namespace {
@@ -18,6 +19,7 @@ constexpr const char* kMainFooter = R"(Examples:
   elbow train configs/pytorch_examples.cfg --out runs/first
   elbow train configs/kl_vae.cfg objective.kl_wt=1e-2 train.epochs=100
   launch/elbow -n 4 train train.reproducible=exact     four ranks under MPI
+  elbow resume runs/first                              go on with a run that was interrupted
   elbow config configs/kl_vae.cfg train.epochs=3       what would hold, and where each value comes from
   elbow config --keys                                  every key with its range and default
 
@@ -32,6 +34,14 @@ constexpr const char* kTrainFooter = R"(Examples:
   elbow train my.cfg data.source=idx data.dir=/data/fashion --progress plain
 
 `elbow config --keys` lists the keys.)";
+
+constexpr const char* kResumeFooter = R"(Examples:
+  elbow resume runs/first
+  launch/elbow -n 4 resume runs/first                  on another number of ranks
+  elbow resume runs/first train.epochs=200             longer than planned
+
+Settings are those of the run's config.cfg; those that do not touch what was trained may be others:
+train.epochs, train.threads, train.device, train.max_time, [checkpoint], [log].)";
 
 constexpr const char* kConfigFooter = R"(Examples:
   elbow config                                         the built-in kl_vae.cfg
@@ -53,12 +63,16 @@ class Help : public CLI::Formatter {
     const bool is_verb = app->get_parent() != nullptr;
     const bool is_bench = app->get_name() == "bench";
     return fmt::format("\nUsage: elbow {}{}\n", is_verb ? app->get_name() : "COMMAND ...",
-                       is_bench  ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
-                       : is_verb ? " [CONFIG] [key=value ...] [FLAGS]"
-                                 : "");
+                       is_bench                      ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
+                       : app->get_name() == "resume" ? " RUN [key=value ...] [FLAGS]"
+                       : is_verb                     ? " [CONFIG] [key=value ...] [FLAGS]"
+                                                     : "");
   }
   std::string make_positionals(const CLI::App* app) const override {
     if (app->get_parent() == nullptr) return "";
+    if (app->get_name() == "resume")
+      return "\nRUN         a run's folder\n"
+             "key=value   settings that replace the run's, such as train.epochs=200\n";
     return "\nCONFIG      a .cfg file; without it the built-in kl_vae.cfg\n"
            "key=value   settings that replace the file's, such as train.epochs=3\n";
   }
@@ -80,6 +94,7 @@ struct Grammar {
                "elbow"};
   Flags flags;
   CLI::App* train = nullptr;
+  CLI::App* resume = nullptr;
   CLI::App* config = nullptr;
   CLI::App* bench = nullptr;
 
@@ -98,12 +113,16 @@ struct Grammar {
         ->add_option("--init-from", flags.init_from,
                      "Run folder, or safetensors file, whose weights to start from")
         ->type_name("RUN");
-    train->add_option("--resume", flags.resume, "never: a folder that holds a run is refused")
-        ->type_name("never");
     train
-        ->add_option("--progress", flags.progress,
-                     "auto: a bar on a terminal, else a line an epoch")
-        ->type_name("auto|bar|plain|none");
+        ->add_option("--resume", flags.resume,
+                     "never: a folder that holds a run is refused; auto: it is gone on with")
+        ->type_name("auto|never|must");
+    add_progress(train);
+    resume = app.add_subcommand("resume", "Go on with a run, on however many ranks");
+    resume->footer(kResumeFooter);
+    resume->allow_extras();
+    resume->add_option("words", flags.words);
+    add_progress(resume);
     config = app.add_subcommand("config", "Print the settings that hold and where each comes from");
     config->footer(kConfigFooter);
     config->allow_extras();
@@ -115,6 +134,12 @@ struct Grammar {
     bench->add_option("words", flags.words);
     bench->add_flag("--json", flags.json, "Print one JSON object");
   }
+
+  void add_progress(CLI::App* verb) {
+    verb->add_option("--progress", flags.progress,
+                     "auto: a bar on a terminal, else a line an epoch")
+        ->type_name("auto|bar|plain|none");
+  }
 };
 
 std::vector<std::string> names_of_flags(const CLI::App& app) {
@@ -125,7 +150,7 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names = {"train", "config", "bench"};
+  static const std::vector<std::string> names = {"train", "resume", "config", "bench"};
   return names;
 }
 
@@ -157,7 +182,7 @@ void check_first_word(const Grammar& grammar, const std::vector<std::string>& ar
 }
 
 const CLI::App& chosen(const Grammar& grammar) {
-  for (const CLI::App* verb : {grammar.train, grammar.config, grammar.bench})
+  for (const CLI::App* verb : {grammar.train, grammar.resume, grammar.config, grammar.bench})
     if (verb->parsed()) return *verb;
   return grammar.app;
 }
@@ -184,6 +209,14 @@ Value one_of(const std::string& flag, const std::string& text,
                                shown(text), did_you_mean(text, names), fmt::join(names, ", ")));
 }
 
+ProgressStyle progress_style(const Flags& flags) {
+  return one_of<ProgressStyle>("--progress", flags.progress,
+                               {{"auto", ProgressStyle::kAuto},
+                                {"bar", ProgressStyle::kBar},
+                                {"plain", ProgressStyle::kPlain},
+                                {"none", ProgressStyle::kNone}});
+}
+
 TrainCommand train_command(Flags flags, bool out_given, bool init_from_given) {
   TrainCommand command;
   command.config = take_config(flags.words);
@@ -192,12 +225,26 @@ TrainCommand train_command(Flags flags, bool out_given, bool init_from_given) {
     throw UsageError("--out needs the name of a folder, but is empty");
   if (out_given) command.out = flags.out;
   if (init_from_given) command.init_from = flags.init_from;
-  one_of<bool>("--resume", flags.resume, {{"never", true}});
-  command.progress = one_of<ProgressStyle>("--progress", flags.progress,
-                                           {{"auto", ProgressStyle::kAuto},
-                                            {"bar", ProgressStyle::kBar},
-                                            {"plain", ProgressStyle::kPlain},
-                                            {"none", ProgressStyle::kNone}});
+  command.resume =
+      one_of<Resume>("--resume", flags.resume,
+                     {{"auto", Resume::kAuto}, {"never", Resume::kNever}, {"must", Resume::kMust}});
+  if (command.resume != Resume::kNever && !command.out)
+    throw UsageError(fmt::format("--resume {} needs --out, the run's folder", flags.resume));
+  command.progress = progress_style(flags);
+  return command;
+}
+
+TrainCommand resume_command(Flags flags) {
+  if (flags.words.empty() || flags.words.front().find('=') != std::string::npos ||
+      flags.words.front().empty())
+    throw UsageError("which run? `elbow resume RUN` goes on with the run in the folder RUN");
+  TrainCommand command;
+  command.resume = Resume::kMust;
+  command.out = flags.words.front();
+  command.config = trainer::RunDirectory(*command.out).config();
+  flags.words.erase(flags.words.begin());
+  command.words = std::move(flags.words);
+  command.progress = progress_style(flags);
   return command;
 }
 
@@ -243,6 +290,7 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (grammar.train->parsed())
     return train_command(std::move(grammar.flags), grammar.train->count("--out") > 0,
                          grammar.train->count("--init-from") > 0);
+  if (grammar.resume->parsed()) return resume_command(std::move(grammar.flags));
   if (grammar.bench->parsed()) return bench_command(std::move(grammar.flags));
   return config_command(std::move(grammar.flags));
 }

@@ -18,11 +18,19 @@ class UsageError : public trainer::SettingError {
   using SettingError::SettingError;
 };
 
+// What a folder that holds a run is for.
+enum class Resume {
+  kNever,  // an error
+  kAuto,   // to be gone on with, where it holds one
+  kMust,   // to be gone on with
+};
+
 struct TrainCommand {
   std::optional<std::filesystem::path> config;     // unset: the built-in kl_vae.cfg
   std::vector<std::string> words;                  // key=value
   std::optional<std::filesystem::path> out;        // unset: runs/NAME-DATE-TIME
   std::optional<std::filesystem::path> init_from;  // run whose weights are the first ones
+  Resume resume = Resume::kNever;
   ProgressStyle progress = ProgressStyle::kAuto;
 };
 

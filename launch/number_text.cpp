@@ -43,6 +43,27 @@ std::optional<int64_t> integer_from_text(std::string_view text) {
   return static_cast<int64_t>(*value);
 }
 
+std::optional<double> seconds_from_text(std::string_view text) {
+  if (const size_t colon = text.find(':'); colon != std::string_view::npos) {
+    const size_t second = text.find(':', colon + 1);
+    if (second == std::string_view::npos) return std::nullopt;
+    const auto hours = whole_text_as<int64_t>(text.substr(0, colon));
+    const auto minutes = whole_text_as<int64_t>(text.substr(colon + 1, second - colon - 1));
+    const auto seconds = whole_text_as<int64_t>(text.substr(second + 1));
+    const bool fits = hours && minutes && seconds && *hours >= 0 && *minutes >= 0 &&
+                      *minutes < 60 && *seconds >= 0 && *seconds < 60;
+    if (!fits) return std::nullopt;
+    return 3600.0 * static_cast<double>(*hours) + static_cast<double>(60 * *minutes + *seconds);
+  }
+  double unit = 1;
+  if (text.ends_with('m')) unit = 60;
+  if (text.ends_with('h')) unit = 3600;
+  if (text.ends_with('d')) unit = 86400;
+  if (unit != 1 || text.ends_with('s')) text.remove_suffix(1);
+  const auto value = number_from_text(text);
+  return value ? finite(*value * unit) : std::nullopt;
+}
+
 std::optional<bool> switch_from_text(std::string_view text) {
   if (text == "true" || text == "yes" || text == "on" || text == "1") return true;
   if (text == "false" || text == "no" || text == "off" || text == "0") return false;

@@ -17,6 +17,9 @@ std::optional<double> number_from_text(std::string_view text);
 // 128, -1, or with an exponent that leaves it whole (6e4). 1.5 and 128.0 are not integers.
 std::optional<int64_t> integer_from_text(std::string_view text);
 
+// Seconds, from 90, 1.5h, 30m, 2d, 90s, or hours:minutes:seconds as Slurm writes them (1:30:00).
+std::optional<double> seconds_from_text(std::string_view text);
+
 // true, yes, on, 1; false, no, off, 0.
 std::optional<bool> switch_from_text(std::string_view text);
 

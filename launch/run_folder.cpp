@@ -25,10 +25,12 @@ std::filesystem::path unused_folder(const std::string& name) {
 
 trainer::RunDirectory create_run_folder(const std::optional<std::filesystem::path>& out,
                                         const std::string& name) {
-  auto run = trainer::RunDirectory::create(out ? *out : unused_folder(name));
+  return trainer::RunDirectory::create(out ? *out : unused_folder(name));
+}
+
+void tell_launcher(const trainer::RunDirectory& run) {
   if (const char* file = std::getenv("ELBOW_RESULT_FILE"); file != nullptr && *file != '\0')
     trainer::replace_text_file(file, std::filesystem::absolute(run.result()).string());
-  return run;
 }
 
 }  // namespace elbow::launch

@@ -9,10 +9,12 @@
 
 namespace elbow::launch {
 
-// Creates `out`, or runs/NAME-YYYYmmdd-HHMMSS (local time), and tells launch/elbow about it: where
-// the environment has ELBOW_RESULT_FILE, the absolute path of the run's result.json is written into
-// the file that it names. Throws trainer::SettingError.
+// Creates `out`, or runs/NAME-YYYYmmdd-HHMMSS (local time). Throws trainer::SettingError.
 trainer::RunDirectory create_run_folder(const std::optional<std::filesystem::path>& out,
                                         const std::string& name);
+
+// Where the environment has ELBOW_RESULT_FILE, the absolute path of the run's result.json is
+// written into the file that it names: launch/elbow takes the run's exit code from there.
+void tell_launcher(const trainer::RunDirectory& run);
 
 }  // namespace elbow::launch

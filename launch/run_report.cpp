@@ -126,7 +126,9 @@ std::string end_text(const trainer::RunResult& result) {
     case trainer::RunStatus::kComplete:
       return "complete: " + reached;
     case trainer::RunStatus::kInterrupted:
-      return "interrupted after " + reached;
+      return (result.interrupted_by.empty() ? "interrupted"
+                                            : "interrupted by " + result.interrupted_by) +
+             " after " + reached;
     case trainer::RunStatus::kFailed:
       break;
   }
@@ -159,11 +161,12 @@ std::string summary_report(const trainer::RunResult& result, const std::filesyst
   text += line("files",
                fmt::format("{}: config.cfg, manifest.json, metrics.jsonl, result.json{}",
                            folder.string(), result.weights.empty() ? "" : ", " + result.weights));
-  const auto again = "launch/elbow train " + (folder / "config.cfg").string();
+  for (const std::string& warning : result.warnings) text += line("warning", warning);
   if (result.status == trainer::RunStatus::kComplete)
-    text += line("next", again + " objective.kl_wt=1e-2");
+    text += line(
+        "next", "launch/elbow train " + (folder / "config.cfg").string() + " objective.kl_wt=1e-2");
   if (result.status == trainer::RunStatus::kInterrupted)
-    text += line("next", again + "   (from the start)");
+    text += line("next", "launch/elbow resume " + folder.string());
   return text;
 }
 

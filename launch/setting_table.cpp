@@ -172,6 +172,35 @@ Setting integer_list(std::string key, Place place, Range range, size_t longest, 
           .print = [=](const Settings& s) { return fmt::format("{}", fmt::join(place(s), ", ")); }};
 }
 
+// Seconds; `unset` is the word for 0.
+template <class Place>
+Setting duration(std::string key, Place place, Range range, std::string unset, std::string help) {
+  return {.key = std::move(key),
+          .type = "duration",
+          .allowed = fmt::format("{} s, as 90, 30m, 1.5h or 1:30:00{}", range.text(),
+                                 unset.empty() ? "" : ", or " + unset),
+          .help = std::move(help),
+          .set =
+              [=](Settings& s, const std::string& text) {
+                place(s) = 0;
+                if (!unset.empty() && text == unset) return;
+                const auto value = seconds_from_text(text);
+                if (!value) throw BadValue("is not a duration");
+                if (!range.holds(*value)) throw BadValue("is out of range");
+                place(s) = *value;
+              },
+          .print =
+              [=](const Settings& s) {
+                return !unset.empty() && place(s) == 0 ? unset : text_from_number(place(s)) + "s";
+              }};
+}
+
+// Of a setting that may be another when a run is resumed.
+Setting changeable(Setting setting) {
+  setting.may_change = true;
+  return setting;
+}
+
 // An empty list is "none".
 template <class Place>
 Setting integer_list_or_none(std::string key, Place place, Range range, size_t longest,
@@ -256,8 +285,8 @@ void add_data(std::vector<Setting>& table) {
   table.push_back(choice("data.source", in(&D::source), {"mnist", "idx", "synthetic"},
                          "mnist: the copy inside the program; idx: files in data.dir; synthetic: "
                          "drawn shapes"));
-  table.push_back(
-      folder("data.dir", in(&D::dir), "idx: folder with MNIST's four file names, also as .gz"));
+  table.push_back(changeable(  // its files are compared by their hashes
+      folder("data.dir", in(&D::dir), "idx: folder with MNIST's four file names, also as .gz")));
   table.push_back(integer("data.validation", in(&D::validation), {0, 4294967295},
                           "the last N training examples become the validation split; 0: none"));
   table.push_back(choice("data.binarise", in(&D::binarise),
@@ -265,9 +294,9 @@ void add_data(std::vector<Setting>& table) {
                          "pixels as grey values, thresholded, or drawn anew or once"));
   table.push_back(integer("data.threshold", in(&D::threshold), {0, 255},
                           "threshold: a pixel is 1 where its byte is at least this"));
-  table.push_back(choice("data.in_memory", in(&D::in_memory), {"auto", "true", "false"},
-                         "idx: false reads plain images in place, batch by batch; auto: those "
-                         "above 1 GiB"));
+  table.push_back(changeable(choice("data.in_memory", in(&D::in_memory), {"auto", "true", "false"},
+                                    "idx: false reads plain images in place, batch by batch; "
+                                    "auto: those above 1 GiB")));
   table.push_back(seed("data.seed", in(&D::seed), "synthetic: what the shapes follow from"));
   table.push_back(integer("data.examples", in(&D::examples), {1, 1e9},
                           "synthetic: training examples, the validation split included"));
@@ -391,11 +420,13 @@ void add_optimizer(std::vector<Setting>& table) {
 void add_train(std::vector<Setting>& table) {
   using T = trainer::TrainSettings;
   const auto in = [](auto member) { return at(&Settings::train, member); };
-  table.push_back(integer("train.epochs", in(&T::epochs), {1, 1e6}, "passes over the train split"));
+  table.push_back(
+      changeable(integer("train.epochs", in(&T::epochs), {1, 1e6}, "passes over the train split")));
   table.push_back(integer("train.steps", in(&T::steps), {0, 1e12},
                           "the run ends after so many optimizer steps; 0: after train.epochs"));
-  table.push_back(integer("train.patience", in(&T::patience), {0, 1e6},
-                          "epochs without a better held-out elbo after which to stop; 0: never"));
+  table.push_back(
+      changeable(integer("train.patience", in(&T::patience), {0, 1e6},
+                         "epochs without a better held-out elbo after which to stop; 0: never")));
   table.push_back(integer("train.batch_size", in(&T::batch_size), {1, 1e9},
                           "examples a step, over all ranks together"));
   table.push_back(
@@ -405,13 +436,47 @@ void add_train(std::vector<Setting>& table) {
   table.push_back(choice("train.reproducible", in(&T::reproducible), {"fast", "exact"},
                          "exact: the same bits on any number of ranks"));
   table.push_back(leaves());
-  table.push_back(integer_or_auto("train.threads", in(&T::threads), {1, 1024},
-                                  "threads a rank; auto: its share of the host's cores"));
-  table.push_back(choice("train.device", in(&T::device), {"auto", "cpu", "cuda"},
-                         "where tensors live; auto: a GPU where every rank has one"));
+  table.push_back(
+      changeable(integer_or_auto("train.threads", in(&T::threads), {1, 1024},
+                                 "threads a rank; auto: its share of the host's cores")));
+  table.push_back(changeable(choice("train.device", in(&T::device), {"auto", "cpu", "cuda"},
+                                    "where tensors live; auto: a GPU where every rank has one")));
   table.push_back(choice("train.precision", in(&T::precision), {"fp32", "bf16"},
                          "bf16: products of bfloat16, with weights and sums in float32 (not with "
                          "train.reproducible=exact)"));
+  table.push_back(changeable(duration("train.max_time", in(&T::max_time), {0, 1e9}, "none",
+                                      "the run stops after this time, and can be resumed")));
+  table.push_back(
+      changeable(duration("train.time_margin", in(&T::time_margin), {0, 1e6}, "",
+                          "likewise this long before the end of the Slurm job it runs in")));
+  table.push_back(
+      changeable(choice("train.on_nonfinite", in(&T::on_nonfinite), {"stop", "rollback"},
+                        "after a step that is not finite; rollback: to the last "
+                        "checkpoint, with a smaller rate")));
+  table.push_back(changeable(number("train.rollback_factor", in(&T::rollback_factor),
+                                    {0, 1, /*low_excluded=*/true},
+                                    "rollback: what the learning rate is multiplied with")));
+  table.push_back(changeable(integer("train.rollback_limit", in(&T::rollback_limit), {1, 1e6},
+                                     "rollback: how often at most")));
+}
+
+void add_checkpoint(std::vector<Setting>& table) {
+  using C = trainer::CheckpointSettings;
+  const auto in = [](auto member) { return at(&Settings::checkpoint, member); };
+  const Range count{0, 1e9};
+  const auto add = [&](Setting setting) { table.push_back(changeable(std::move(setting))); };
+  add(integer("checkpoint.every_epochs", in(&C::every_epochs), count,
+              "epochs between two checkpoints; 0: only a last one"));
+  add(integer("checkpoint.every_steps", in(&C::every_steps), count,
+              "steps between two checkpoints; 0: not by steps"));
+  add(number("checkpoint.every_minutes", in(&C::every_minutes), {0, 1e6},
+             "minutes between two checkpoints; 0: not by time"));
+  add(integer("checkpoint.keep_last", in(&C::keep_last), {1, 1e9},
+              "how many of the newest checkpoints stay"));
+  add(integer("checkpoint.keep_every", in(&C::keep_every), count,
+              "those at the end of every so many epochs stay too; 0: none"));
+  add(yes_or_no("checkpoint.keep_best", in(&C::keep_best),
+                "the best epoch's stays too, and every new best epoch is saved"));
 }
 
 std::vector<Setting> make_table() {
@@ -421,8 +486,10 @@ std::vector<Setting> make_table() {
   add_objective(table);
   add_optimizer(table);
   add_train(table);
-  table.push_back(integer("log.every_steps", at(&Settings::log, &trainer::LogSettings::every_steps),
-                          {1, 1e9}, "steps between two refreshes of the progress line"));
+  add_checkpoint(table);
+  table.push_back(
+      changeable(integer("log.every_steps", at(&Settings::log, &trainer::LogSettings::every_steps),
+                         {1, 1e9}, "steps between two refreshes of the progress line")));
   return table;
 }
 

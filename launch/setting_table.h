@@ -26,7 +26,8 @@ struct Setting {
   std::string help;     // one line
   std::function<void(trainer::Settings&, const std::string& text)> set;  // throws BadValue
   std::function<std::string(const trainer::Settings&)>
-      print;  // set() reads it back; "" where unset
+      print;                // set() reads it back; "" where unset
+  bool may_change = false;  // when a run is resumed: it does not touch what was trained so far
 
   std::string section() const { return key.substr(0, key.find('.')); }
   std::string member() const { return key.substr(key.find('.') + 1); }

@@ -1,17 +1,21 @@
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 
 #include "launch/commands.h"
 #include "launch/effective_config.h"
 #include "launch/progress.h"
+#include "launch/resume.h"
 #include "launch/run_folder.h"
 #include "launch/run_report.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "launch/world.h"
 #include "models/products.h"
+#include "trainer/checkpoint_exchange.h"
 #include "trainer/error.h"
 #include "trainer/starting_weights.h"
 #include "trainer/text_file.h"
@@ -55,6 +59,54 @@ RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset&
   return run;
 }
 
+// Rank 0's part of a run: the folder, the right to write into it, and what it has to go on from.
+struct Place {
+  std::optional<FoundRun> found;
+  std::optional<trainer::RunDirectory> directory;
+  std::unique_ptr<trainer::RunLock> lock;
+};
+
+// A new folder, or the one that was found, which gets the effective settings of this launch.
+void take_place(Place& place, const TrainCommand& command, const ParsedConfig& config) {
+  if (place.found) {
+    place.directory = place.found->directory;
+    place.lock = std::move(place.found->lock);
+    std::filesystem::remove(place.directory->result());  // of an earlier launch
+  } else {
+    place.directory = create_run_folder(command.out, config.name);
+    place.lock = lock_run(*place.directory);
+    if (place.directory->holds_run())
+      throw trainer::SettingError(
+          fmt::format("another process has begun a run in {}: choose another folder with --out",
+                      place.directory->path().string()));
+  }
+  tell_launcher(*place.directory);
+}
+
+// What rank 0 says before it goes on with a run.
+std::string resumption_report(const FoundRun& run) {
+  std::string text;
+  if (!run.checkpoint) return "resumed    from the start: no checkpoint is there\n";
+  const auto& row = run.checkpoint->checkpoint.snapshot.rows.at(0);
+  return fmt::format("resumed    from step {}, in epoch {}\n", row.step, row.epoch + 1);
+}
+
+// The checkpoint that rank 0 has read, on all ranks.
+std::optional<trainer::Checkpoint> share_checkpoint(World& world,
+                                                    const std::optional<FoundRun>& found,
+                                                    const trainer::Trainer& trainer) {
+  std::optional<trainer::Checkpoint> checkpoint;
+  const auto names = trainer::tensor_names(trainer);
+  const auto there = world.from_rank_0([&] {
+    if (found && found->checkpoint) checkpoint = with_tensors(*found->checkpoint, names);
+    return std::string(checkpoint ? "there" : "");
+  });
+  if (there.empty()) return std::nullopt;
+  if (!checkpoint) checkpoint.emplace();
+  trainer::broadcast(world.ranks(), *checkpoint, 0, names);
+  return checkpoint;
+}
+
 // Every rank reads the file.
 void start_from(const std::filesystem::path& from, trainer::Trainer& trainer) {
   const auto weights = trainer::read_starting_weights(from);
@@ -72,27 +124,54 @@ void start_from(const std::filesystem::path& from, trainer::Trainer& trainer) {
 
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world) {
-  const trainer::Interruption interruption;  // from here on: loading may take a while
+  const auto start = std::chrono::system_clock::now();
+  trainer::Interruption interruption;  // from here on: loading may take a while
   const bool first = world.ranks().rank() == 0;
 
-  const auto training = prepare_training(world, command.config, command.words);
+  Place place;
+  const auto mkl_branch = world.from_rank_0([&] {
+    place.found = find_run(command.out, command.resume);
+    return place.found ? mkl_branch_of(*place.found) : "";
+  });
+  const auto training = prepare_training(world, command.config, command.words, mkl_branch);
   const auto& [config, data, devices, guard, team, trainer] = *training;
   const auto& settings = config.settings;
   auto& ranks = training->ranks(world);
-  if (command.init_from) world.together([&] { start_from(*command.init_from, *trainer); });
+  const auto identity = identity_of(config, devices, data);
+  const auto deadline =
+      trainer::deadline_of(start, settings.train.max_time, settings.train.time_margin,
+                           std::getenv("SLURM_JOB_END_TIME"));
+  interruption.request_at(deadline.time, deadline.reason);
+
+  const auto complete = world.from_rank_0([&] {
+    if (!place.found) return std::string();
+    check_identity(*place.found, config, identity);
+    for (const auto& sentence : place.found->damaged)
+      fmt::print(stderr, "elbow: {}; going back to {}\n", sentence,
+                 place.found->checkpoint->folder.string());
+    if (!is_complete(*place.found, settings.train, trainer->total_steps())) return std::string();
+    fmt::print(report_stream(), "{} is complete: nothing is left to do\n",
+               place.found->directory.path().string());
+    return std::string("complete");
+  });
+  if (!complete.empty()) return ExitCode::kDone;
+  auto checkpoint = share_checkpoint(world, place.found, *trainer);
+  if (command.init_from && !checkpoint)
+    world.together([&] { start_from(*command.init_from, *trainer); });
 
   // The folder comes last, so that what is refused leaves none.
   const auto manifest = manifest_of(arguments, ranks, data, devices, team->size());
-  std::optional<trainer::RunDirectory> directory;
   std::unique_ptr<trainer::Observer> progress;
   const auto folder = world.from_rank_0([&] {
-    directory = create_run_folder(command.out, config.name);
-    trainer::replace_text_file(directory->config(), effective_config(config, data.observed()));
-    trainer::write_manifest(directory->manifest(), manifest);
+    take_place(place, command, config);
+    const auto& directory = *place.directory;
+    trainer::replace_text_file(directory.config(), effective_config(config, data.observed()));
+    trainer::write_manifest(directory.manifest(), manifest);
     std::fputs(
-        settings_report(settings, description_of(*trainer, data, manifest, *directory, devices))
+        settings_report(settings, description_of(*trainer, data, manifest, directory, devices))
             .c_str(),
         report_stream());
+    if (place.found) std::fputs(resumption_report(*place.found).c_str(), report_stream());
     std::fflush(report_stream());
     progress = make_progress(command.progress, trainer->epochs());
     if (devices.own.is_cpu() && settings.train.precision == "bf16" &&
@@ -101,19 +180,23 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
           "this CPU has no bfloat16 instructions (AVX512-BF16 or AMX): train.precision=bf16 is "
           "emulated and slower than fp32");
     }
-    return std::filesystem::absolute(directory->path()).string();
+    return std::filesystem::absolute(directory.path()).string();
   });
-  if (!first) directory.emplace(folder);
+  if (!first) place.directory.emplace(folder);
 
   const auto result = trainer::run_trial({.settings = settings,
                                           .data = data,
                                           .ranks = ranks,
-                                          .directory = *directory,
+                                          .directory = *place.directory,
                                           .observer = progress.get(),
-                                          .interruption = interruption},
+                                          .interruption = interruption,
+                                          .identity = identity,
+                                          .lock = place.lock.get(),
+                                          .save_first = command.init_from.has_value(),
+                                          .resumed = std::move(checkpoint)},
                                          *trainer);
   progress.reset();
-  if (first) std::fputs(summary_report(result, directory->path()).c_str(), report_stream());
+  if (first) std::fputs(summary_report(result, place.directory->path()).c_str(), report_stream());
   if (!result.error.empty())
     throw SharedError(static_cast<ExitCode>(result.exit_code), first ? result.error : "");
   return static_cast<ExitCode>(result.exit_code);

@@ -33,24 +33,27 @@ int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& se
   return std::max<int64_t>(1, usable / session.local_size());
 }
 
-// Fixes MKL's branch to the best one that all ranks have. Every rank calls it, before its first
-// product.
-std::string agree_on_mkl_branch(World& world) {
-  std::string branch = "avx512";
-  for (const auto& best : comm::gather_texts(world.ranks(), models::best_mkl_branch())) {
-    if (best != "avx512") branch = "avx2";
+// Fixes MKL's branch to `branch`, or where that is empty to the best one that all ranks have. Every
+// rank calls it, before its first product.
+std::string agree_on_mkl_branch(World& world, std::string branch) {
+  const auto bests = comm::gather_texts(world.ranks(), models::best_mkl_branch());
+  if (branch.empty()) {
+    const auto full = [](const std::string& best) { return best == "avx512"; };
+    branch = std::all_of(bests.begin(), bests.end(), full) ? "avx512" : "avx2";
   }
   world.together([&] { branch = models::fix_mkl_branch(branch); });
   return branch;
 }
 
 // The devices, and in exact mode all that its bits rely on.
-Devices agree_on_devices(const trainer::TrainSettings& settings, World& world) {
+Devices agree_on_devices(const trainer::TrainSettings& settings, World& world,
+                         const std::string& mkl_branch) {
   auto devices = choose_devices(settings, world);
   const int64_t leaves = trainer::leaves_of(settings);
   if (leaves == 0) return devices;
   devices.exact_settings["leaves"] = std::to_string(leaves);
-  if (devices.own.is_cpu()) devices.exact_settings["mkl_branch"] = agree_on_mkl_branch(world);
+  if (devices.own.is_cpu())
+    devices.exact_settings["mkl_branch"] = agree_on_mkl_branch(world, mkl_branch);
   return devices;
 }
 
@@ -58,11 +61,12 @@ Devices agree_on_devices(const trainer::TrainSettings& settings, World& world) {
 
 std::unique_ptr<Training> prepare_training(World& world,
                                            const std::optional<std::filesystem::path>& file,
-                                           const std::vector<std::string>& words) {
+                                           const std::vector<std::string>& words,
+                                           const std::string& mkl_branch) {
   auto config = shared_config(world, file, words);
   trainer::Dataset data;
   world.together([&] { data = trainer::load_dataset(config.settings.data); });
-  auto devices = agree_on_devices(config.settings.train, world);
+  auto devices = agree_on_devices(config.settings.train, world, mkl_branch);
   std::unique_ptr<Training> training(new Training{
       .config = std::move(config), .data = std::move(data), .devices = std::move(devices)});
   const auto& settings = training->config.settings;

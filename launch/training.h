@@ -33,9 +33,11 @@ struct Training {
 
 // Reads the configuration on rank 0 and the data on every rank, agrees on devices and, in exact
 // mode, on what its bits rely on, and builds the trainer. Every rank calls it, before its first
-// product. `world` must outlive the result. Throws SharedError.
+// product. `world` must outlive the result. mkl_branch: what exact mode must take on CPUs, because
+// a run was begun with it; "" is the best that all ranks have. Throws SharedError.
 std::unique_ptr<Training> prepare_training(World& world,
                                            const std::optional<std::filesystem::path>& file,
-                                           const std::vector<std::string>& words);
+                                           const std::vector<std::string>& words,
+                                           const std::string& mkl_branch = "");
 
 }  // namespace elbow::launch

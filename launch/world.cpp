@@ -10,6 +10,7 @@
 #include "comm/communicators.h"
 #include "comm/error.h"
 #include "comm/text.h"
+#include "trainer/error.h"
 
 namespace elbow::launch {
 namespace {
@@ -73,6 +74,10 @@ ExitCode World::run(const std::function<ExitCode()>& verb) {
   } catch (const comm::PeerLost& error) {
     print(by_this_rank(error));
     return leave(exit_code_of(error));  // with the other survivors, who all know
+  } catch (const trainer::Unfinished& error) {
+    print(by_this_rank(error));
+    if (ranks_->size() == 1 || !session_.healthy()) return leave(ExitCode::kUnfinished);
+    session_.abort(static_cast<int>(ExitCode::kUnfinished));  // the others do not know
   } catch (const std::exception& error) {
     print(by_this_rank(error));
     if (ranks_->size() == 1) return leave(exit_code_of(error));

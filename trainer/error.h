@@ -18,4 +18,17 @@ class DataError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A checkpoint that cannot be used, and no good one to fall back to: the sentence names the file.
+// Exit code 4.
+class DamagedCheckpoint : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// A run that cannot go on here, but can be resumed. Exit code 75.
+class Unfinished : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 }  // namespace elbow::trainer

@@ -60,15 +60,21 @@ void sync(const File& file, const std::filesystem::path& path) {
   if (::fsync(file.descriptor()) != 0) fail_to_write(path, "fsync");
 }
 
-void write_temporary(const std::filesystem::path& path,
-                     std::span<const std::span<const uint8_t>> pieces) {
+}  // namespace
+
+void write_synced(const std::filesystem::path& path,
+                  std::span<const std::span<const uint8_t>> pieces) {
   const File file(path, O_WRONLY | O_CREAT | O_TRUNC);
   if (!file.is_open()) fail_to_write(path, "open");
   for (const auto piece : pieces) write_all(file, piece, path);
   sync(file, path);
 }
 
-}  // namespace
+void sync_path(const std::filesystem::path& path) {
+  const File file(path, O_RDONLY);
+  if (!file.is_open()) fail_to_write(path, "open");
+  sync(file, path);
+}
 
 std::vector<uint8_t> read_file(const std::filesystem::path& path) {
   uint64_t file_bytes;
@@ -103,16 +109,14 @@ void replace_file(const std::filesystem::path& path,
   auto temporary = path;
   temporary += fmt::format(".tmp{}", ::getpid());
   try {
-    write_temporary(temporary, pieces);
+    write_synced(temporary, pieces);
     if (::rename(temporary.c_str(), path.c_str()) != 0) fail_to_write(path, "rename");
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
   const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  const File folder(parent, O_RDONLY | O_DIRECTORY);
-  if (!folder.is_open()) fail_to_write(parent, "open");
-  sync(folder, parent);
+  sync_path(parent);
 }
 
 }  // namespace elbow::trainer

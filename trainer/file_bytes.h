@@ -17,6 +17,14 @@ std::vector<uint8_t> read_file(const std::filesystem::path& path);
 std::vector<uint8_t> read_beginning(const std::filesystem::path& path, uint64_t at_most,
                                     uint64_t& file_bytes);
 
+// Writes a new file, or over an old one, and syncs it; its folder is not synced. std::system_error
+// where the disk refuses.
+void write_synced(const std::filesystem::path& path,
+                  std::span<const std::span<const uint8_t>> pieces);
+
+// Syncs what a folder lists, or what a file holds. std::system_error.
+void sync_path(const std::filesystem::path& path);
+
 // Writes the pieces one after another into a temporary file beside `path`, syncs it, renames it to
 // `path` and syncs the folder. std::system_error where the disk refuses; `path` is then what it
 // was, and no temporary file is left.

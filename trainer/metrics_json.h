@@ -1,5 +1,5 @@
-// Metrics as JSON, for metrics.jsonl and result.json. Only .cpp files include this: nlohmann-json
-// is slow to compile.
+// Metrics as JSON, for metrics.jsonl, result.json and checkpoints. Only .cpp files include this:
+// nlohmann-json is slow to compile.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -13,5 +13,9 @@ namespace elbow::trainer {
 void put_number(nlohmann::ordered_json& object, const char* name, double value);
 
 nlohmann::ordered_json metrics_json(const SplitMetrics& metrics);
+
+// The reverse; null becomes NaN. Throws DataError that names the member where the object is
+// anything else.
+SplitMetrics metrics_from_json(const nlohmann::ordered_json& object);
 
 }  // namespace elbow::trainer

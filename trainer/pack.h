@@ -26,6 +26,7 @@ struct Row {
   double l2 = 0;            // on the optimised scale
   double lr = 1e-3;
   models::RateSchedule rate{};  // what becomes of lr
+  double rate_factor = 1;       // of that, after rollbacks
   double clip_norm = 0;         // largest norm of the gradient, without L2's; 0: any
   int64_t epoch = 0;            // epochs begun before this one: keys the order
   int64_t step = 0;             // optimizer steps made: keys the noise and the schedules

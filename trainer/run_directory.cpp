@@ -18,7 +18,7 @@ RunDirectory RunDirectory::create(const std::filesystem::path& path) {
   if (run.holds_run()) {
     throw SettingError(
         fmt::format("{} holds a run already and --resume is never: choose another folder with "
-                    "--out, or remove this one",
+                    "--out, or go on with this one with --resume auto",
                     path.string()));
   }
   if (access(path.c_str(), W_OK | X_OK) != 0) {

@@ -21,6 +21,7 @@ class RunDirectory {
   std::filesystem::path manifest() const { return path_ / "manifest.json"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path result() const { return path_ / "result.json"; }
+  std::filesystem::path lock() const { return path_ / "run.lock"; }
   std::filesystem::path traces() const { return path_ / "traces"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path checkpoint(int64_t step) const;  // checkpoints/step_000000469

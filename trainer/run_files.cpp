@@ -6,6 +6,8 @@
 #include <chrono>
 
 #include "trainer/build_info.h"
+#include "trainer/error.h"
+#include "trainer/file_bytes.h"
 #include "trainer/metrics_json.h"
 #include "trainer/text_file.h"
 
@@ -76,7 +78,21 @@ void write_result(const std::filesystem::path& file, const RunResult& result) {
   if (!result.recon_floor_nats.empty()) json["recon_floor_nats"] = result.recon_floor_nats;
   json["best"] = result.best ? metrics_json(*result.best) : Json(nullptr);
   json["weights"] = result.weights.empty() ? Json(nullptr) : Json(result.weights);
+  json["interrupted_by"] =
+      result.interrupted_by.empty() ? Json(nullptr) : Json(result.interrupted_by);
+  json["rollbacks"] = result.rollbacks;
+  json["warnings"] = result.warnings;
   write_json(file, json);
+}
+
+bool says_complete(const std::filesystem::path& file) {
+  try {
+    const auto bytes = read_file(file);
+    const auto json = Json::parse(bytes, /*callback=*/nullptr, /*allow_exceptions=*/false);
+    return json.is_object() && json.contains("status") && json["status"] == "complete";
+  } catch (const DataError&) {
+    return false;
+  }
 }
 
 std::string utc_now() {

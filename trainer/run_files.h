@@ -38,21 +38,27 @@ enum class RunStatus { kComplete, kFailed, kInterrupted };
 struct RunResult {
   RunStatus status = RunStatus::kFailed;
   int exit_code = 1;
-  std::string error;  // the sentence; "" where there was none
+  std::string error;           // the sentence; "" where there was none
+  std::string interrupted_by;  // "signal USR2", "train.max_time"; "" where it was not
   int64_t epochs_done = 0;
   int64_t steps_done = 0;
   std::vector<SplitMetrics> final_metrics;  // by split, last epoch
   std::optional<SplitMetrics> best;  // the epoch with the highest elbo_nats on the selecting split
   std::map<std::string, double> recon_floor_nats;  // Trainer's, by split
   double seconds = 0;
-  double examples_per_s = 0;  // training only, over the whole run
-  std::string weights;        // file, relative to the run folder; "" where none was written
+  double examples_per_s = 0;          // training only, over the whole run
+  std::string weights;                // file, relative to the run folder; "" where none was written
+  int64_t rollbacks = 0;              // after a step that was not finite
+  std::vector<std::string> warnings;  // what went wrong on the way, such as what was not saved
 };
 
 // Both replace the file at once and throw std::system_error that names it.
 void write_manifest(const std::filesystem::path& file, const Manifest& manifest);
 void write_result(const std::filesystem::path& file,
                   const RunResult& result);  // "status" stands on a line of its own
+
+// Whether `file` is the result.json of a run that is complete. What cannot be read is not.
+bool says_complete(const std::filesystem::path& file);
 
 std::string utc_now();  // "2024-01-31T12:00:00Z"
 

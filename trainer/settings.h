@@ -99,6 +99,22 @@ struct TrainSettings {
   int64_t threads = 0;                // per rank; 0 is auto: the rank's share of its host's cores
   std::string device = "auto";        // auto | cpu | cuda
   std::string precision = "fp32";     // fp32 | bf16: of the matrix products' operands
+  double max_time = 0;                // seconds after which the run stops, resumable; 0: no limit
+  double time_margin = 60;  // seconds before the end of a Slurm job at which it stops likewise
+  std::string on_nonfinite =
+      "stop";                    // stop | rollback: to the last checkpoint, with a smaller rate
+  double rollback_factor = 0.5;  // of the learning rate at each rollback
+  int64_t rollback_limit = 3;    // rollbacks of one run
+};
+
+// When a run is saved, and which of its checkpoints stay. 0 is never, or none.
+struct CheckpointSettings {
+  int64_t every_epochs = 1;
+  int64_t every_steps = 0;
+  double every_minutes = 0;
+  int64_t keep_last = 2;   // the newest ones
+  int64_t keep_every = 0;  // those at the end of every so many epochs
+  bool keep_best = true;   // the one of the best epoch, which is saved whenever there is a new one
 };
 
 struct LogSettings {
@@ -111,6 +127,7 @@ struct Settings {
   ObjectiveSettings objective;
   OptimizerSettings optimizer;
   TrainSettings train;
+  CheckpointSettings checkpoint;
   LogSettings log;
 };
 

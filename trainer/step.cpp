@@ -85,7 +85,7 @@ at::Tensor Step::run(bool stop_vote) {
 }
 
 UpdateRates Step::rates_of(const Row& row) const {
-  return {.lr = models::learning_rate(row.lr, row.rate, row.epoch, row.step),
+  return {.lr = row.rate_factor * models::learning_rate(row.lr, row.rate, row.epoch, row.step),
           .l2 = row.l2,
           .step = row.step};
 }

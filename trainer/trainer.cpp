@@ -48,6 +48,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
   pack_.state = at::zeros({count, optimizer_.states(), model_->layout().size()}, device);
   if (settings.optimizer.kind == "adam")
     pack_.state.select(1, 1).fill_(settings.optimizer.second_moment_start);
+  epoch_sums_ = at::zeros({count, kMetricSums}, at::kDouble);
   step_ = std::make_unique<Step>(StepParts{.model = *model_,
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
@@ -88,6 +89,50 @@ void Trainer::start_from(const std::vector<std::pair<std::string, at::Tensor>>& 
   pack_.parameters.copy_(row.unsqueeze(0).expand_as(pack_.parameters));
 }
 
+Snapshot Trainer::snapshot() const {
+  const auto copy = [](const at::Tensor& row) {
+    return row.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  };
+  Snapshot snapshot{.batch = pack_.batch, .epoch_seconds = epoch_seconds_};
+  for (size_t i = 0; i < pack_.rows.size(); ++i) {
+    const auto k = static_cast<int64_t>(i);
+    const double* sums = epoch_sums_.const_data_ptr<double>() + k * kMetricSums;
+    const Row& row = pack_.rows[i];
+    snapshot.rows.push_back({.seed = row.seed,
+                             .beta = row.beta,
+                             .lr = row.lr,
+                             .rate_factor = row.rate_factor,
+                             .epoch = row.epoch,
+                             .step = row.step,
+                             .sums = {sums, sums + kMetricSums},
+                             .parameters = copy(pack_.parameters.select(0, k)),
+                             .state = copy(pack_.state.select(0, k))});
+  }
+  return snapshot;
+}
+
+void Trainer::restore(const Snapshot& snapshot) {
+  TORCH_CHECK(snapshot.rows.size() == pack_.rows.size(), "restore: a snapshot of ",
+              snapshot.rows.size(), " rows for a pack of ", pack_.rows.size());
+  pack_.batch = snapshot.batch;
+  epoch_seconds_ = snapshot.epoch_seconds;
+  for (size_t i = 0; i < pack_.rows.size(); ++i) {
+    const auto k = static_cast<int64_t>(i);
+    const auto& from = snapshot.rows[i];
+    auto& row = pack_.rows[i];
+    row.seed = from.seed;
+    row.beta = from.beta;
+    row.lr = from.lr;
+    row.rate_factor = from.rate_factor;
+    row.epoch = from.epoch;
+    row.step = from.step;
+    std::copy_n(from.sums.data(), static_cast<int64_t>(kMetricSums),
+                epoch_sums_.mutable_data_ptr<double>() + k * kMetricSums);
+    pack_.parameters.select(0, k).copy_(from.parameters);
+    pack_.state.select(0, k).copy_(from.state);
+  }
+}
+
 BatchRequest Trainer::request() const {
   return {.binarise = binarise_named(settings_.data.binarise),
           .threshold = static_cast<int>(settings_.data.threshold)};
@@ -122,23 +167,25 @@ void Trainer::run_steps(int64_t count) {
   }
 }
 
-EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interruption) {
+EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interruption,
+                               const std::function<void()>& after_step) {
   const auto start = Clock::now();
+  const double seconds_before = epoch_seconds_;
   const int64_t steps = steps_per_epoch();
   const auto rows = static_cast<int64_t>(pack_.rows.size());
-  auto sums = at::zeros({rows, kMetricSums}, at::kDouble);
   auto recent = start;
   int64_t recent_examples = 0;
   EpochResult result;
   while (pack_.batch < steps && !finished()) {
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
-    sums.add_(step_sums);
+    epoch_sums_.add_(step_sums);
+    epoch_seconds_ = seconds_before + seconds_since(start);
     ++steps_done_;
     const double* of_step = step_sums.const_data_ptr<double>();
     recent_examples += static_cast<int64_t>(of_step[kExamples]);
     if (observer != nullptr &&
         (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || finished())) {
-      const double* so_far = sums.const_data_ptr<double>();
+      const double* so_far = epoch_sums_.const_data_ptr<double>();
       const double elapsed = seconds_since(recent);
       observer->on_step({.epoch = pack_.rows[0].epoch + 1,
                          .epochs = epochs(),
@@ -156,24 +203,29 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
       result.interrupted = true;
       return result;
     }
+    if (after_step && pack_.batch < steps && !finished()) after_step();
   }
-  const double seconds = seconds_since(start);
+  // Until all is measured the pack stands behind its last batch, so that this can be repeated.
   const bool whole = pack_.batch == steps;  // else train.steps ended the run within the epoch
-  if (whole) pack_.batch = 0;
   for (int64_t k = 0; k < rows; ++k) {
-    auto& row = pack_.rows[k];
-    ++row.epoch;
-    auto train = metrics_of(sums.const_data_ptr<double>() + k * kMetricSums);
+    const auto& row = pack_.rows[k];
+    auto train = metrics_of(epoch_sums_.const_data_ptr<double>() + k * kMetricSums);
     train.split = data_.train.name;
-    train.epoch = row.epoch;
+    train.epoch = row.epoch + 1;
     train.step = row.step;
-    train.seconds = seconds;
-    train.examples_per_s = static_cast<double>(train.examples) / seconds;
+    train.seconds = epoch_seconds_;
+    train.examples_per_s = static_cast<double>(train.examples) / epoch_seconds_;
     result.train.push_back(train);
     const auto& held_out = data_.selection();
     const auto id = held_out.name == data_.test.name ? SplitId::kTest : SplitId::kValidation;
     result.held_out.push_back(evaluate_row(k, held_out, id));
-    if (!whole) --row.epoch;
+    result.held_out.back().epoch = train.epoch;
+  }
+  if (whole) {
+    pack_.batch = 0;
+    for (auto& row : pack_.rows) ++row.epoch;
+    epoch_sums_.zero_();
+    epoch_seconds_ = 0;
   }
   seconds_done_ += seconds_since(start);
   return result;

@@ -6,6 +6,7 @@
 
 #include <c10/core/Device.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "trainer/observer.h"
 #include "trainer/pack.h"
 #include "trainer/settings.h"
+#include "trainer/snapshot.h"
 #include "trainer/step.h"
 #include "trainer/thread_team.h"
 
@@ -52,8 +54,21 @@ class Trainer {
   void start_from(const std::vector<std::pair<std::string, at::Tensor>>& weights);
 
   // From the pack's position to the end of its epoch, or of the run, and the evaluation after it.
-  // Either may be null; `observer` gets on_step only. Throws NonFinite, comm::PeerLost.
-  EpochResult run_epoch(Observer* observer, const Interruption* interruption);
+  // Each may be
+  // null; `observer` gets on_step only. after_step: called where the epoch goes on after a step, a
+  // place for snapshots. Throws NonFinite and comm::PeerLost, and the pack is then where its last
+  // whole step has left it.
+  EpochResult run_epoch(Observer* observer, const Interruption* interruption,
+                        const std::function<void()>& after_step = nullptr);
+
+  // A copy of all that the trainer needs to go on from here, equal on all ranks. Local: no rank
+  // waits for another. Allowed between steps, and after an exception of run_epoch().
+  Snapshot snapshot() const;
+  // Goes to where the snapshot was made, by any trainer of the same settings and number of rows.
+  // Every rank does it with an equal snapshot, before its next step.
+  void restore(const Snapshot& snapshot);
+  // Multiplies the learning rate of a row, whatever its schedule, from now on.
+  void set_rate_factor(int64_t row, double factor) { pack_.rows.at(row).rate_factor = factor; }
 
   // `count` steps, over epochs' ends, without evaluations: for measurements.
   void run_steps(int64_t count);
@@ -66,6 +81,7 @@ class Trainer {
   SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);
 
   const models::Model& model() const { return *model_; }
+  const Optimizer& optimizer() const { return optimizer_; }
   const Pack& pack() const { return pack_; }
   int64_t leaves() const { return leaves_of(settings_.train); }
   int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
@@ -83,6 +99,8 @@ class Trainer {
   Optimizer optimizer_;
   double scale_;
   Pack pack_;
+  at::Tensor epoch_sums_;     // [K, kMetricSums], float64: of this epoch's steps so far
+  double epoch_seconds_ = 0;  // that they took
   std::optional<std::map<std::string, double>> recon_floor_nats_;
   std::unique_ptr<Step> step_;
   int64_t steps_done_ = 0;

@@ -8,30 +8,23 @@
 #include <memory>
 
 #include "comm/error.h"
+#include "comm/text.h"
+#include "trainer/checkpoint_exchange.h"
+#include "trainer/checkpoint_rules.h"
+#include "trainer/checkpoint_writer.h"
+#include "trainer/error.h"
 #include "trainer/metrics_log.h"
-#include "trainer/weights_file.h"
 
 namespace elbow::trainer {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr int kDone = 0, kFailed = 1, kResumable = 75, kUnresumable = 86;
+constexpr std::chrono::seconds kLockPatience{10};
 
-// Rank 0: the weights of row 0, under their plain names. Returns the file's path relative to the
-// run folder.
-std::string save_weights(const RunDirectory& directory, const Trainer& trainer) {
-  const auto folder = directory.checkpoint(trainer.pack().rows[0].step);
-  std::filesystem::create_directories(folder);
-  const auto file = folder / "model.safetensors";
-  write_safetensors(file,
-                    trainer.model().layout().to_named(trainer.pack().parameters.select(0, 0)));
-  return std::filesystem::relative(file, directory.path()).string();
-}
-
-// What is left behind: the weights as they are, then result.json.
-void finish(const RunDirectory& directory, Trainer& trainer, RunResult& result) {
-  result.recon_floor_nats = trainer.recon_floor_nats();
-  result.weights = save_weights(directory, trainer);
-  write_result(directory.result(), result);
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 // Held-out metrics that are not finite are worse than any that are.
@@ -44,78 +37,377 @@ std::string early_stop_text(const SplitMetrics& best, int64_t patience) {
                      patience, best.split, best.epoch);
 }
 
-// The epochs that are left.
-void run_epochs(const TrialParts& parts, Trainer& trainer, MetricsLog* log, RunResult& result) {
-  double train_seconds = 0, train_examples = 0;
-  const int64_t patience = parts.settings.train.patience;
-  while (!trainer.finished()) {
-    const auto epoch = trainer.run_epoch(parts.observer, &parts.interruption);
-    if (epoch.interrupted) {
-      result.status = RunStatus::kInterrupted;
-      result.exit_code = kResumable;
-      return;
-    }
-    const auto& train = epoch.train[0];
-    const auto& held_out = epoch.held_out[0];
-    if (log != nullptr) {
-      log->write(train);
-      log->write(held_out);
-    }
-    if (parts.observer != nullptr) parts.observer->on_epoch(train, held_out);
-    if (better(held_out, result.best)) result.best = held_out;
-    result.final_metrics = {train, held_out};
-    result.epochs_done = train.epoch;
-    train_seconds += train.seconds;
-    train_examples += static_cast<double>(train.examples);
-    result.examples_per_s = train_examples / train_seconds;
-    if (patience > 0 && train.epoch - result.best->epoch >= patience && !trainer.finished()) {
-      if (parts.observer != nullptr)
-        parts.observer->on_note(early_stop_text(*result.best, patience));
+// What rank 0 has open while a run goes on.
+struct Recorder {
+  Recorder(const RunDirectory& directory, const WriterParts& writer, uint64_t keep_bytes)
+      : log(directory.metrics(), keep_bytes), checkpoints(writer) {}
+
+  MetricsLog log;
+  CheckpointWriter checkpoints;
+};
+
+class Trial {
+ public:
+  Trial(const TrialParts& parts, Trainer& trainer) : parts_(parts), trainer_(trainer) {}
+
+  RunResult run();
+
+ private:
+  void begin();
+  void train();
+  void end_epoch(const EpochResult& epoch);
+  void save_where_due(std::optional<int64_t> ended_epoch, bool new_best);
+  void save();
+  Checkpoint checkpoint() const;
+  bool roll_back(const NonFinite& error);
+  std::optional<Checkpoint> last_good_checkpoint();
+  void forget_checkpoints_after(int64_t step);
+
+  void open_record(const RunLock* lock);
+  void finish();
+  void save_the_last();
+  void describe_the_end();
+  void agree_on_the_end();
+  void leave_after(const comm::PeerLost& loss);
+
+  void note(const std::string& sentence);
+  void warn(const std::string& sentence);
+  void tell_failures();
+
+  const TrialParts& parts_;
+  Trainer& trainer_;
+  const Clock::time_point start_ = Clock::now();
+  TrialProgress progress_;
+  RunResult result_{.status = RunStatus::kComplete, .exit_code = kDone};
+  std::unique_ptr<Recorder> record_;  // rank 0's
+  Clock::time_point last_due_ = start_;
+  std::optional<Snapshot> first_;  // where a rollback may go back to the start
+  bool trained_ = false;           // nothing is left but to write it down
+
+  using Place = std::pair<int64_t, int64_t>;  // step, batch
+  Place place() const { return {trainer_.pack().rows[0].step, trainer_.pack().batch}; }
+  std::optional<Place> saved_at_;       // what was last handed to the writer
+  std::optional<int64_t> stored_step_;  // of the newest checkpoint that lies on disk
+  std::vector<std::string> unsaved_;    // why saves failed
+};
+
+// --- The loop ------------------------------------------------------------------------------------
+
+RunResult Trial::run() {
+  try {
+    begin();
+    train();
+    trained_ = true;
+    finish();
+  } catch (const comm::PeerLost& loss) {
+    leave_after(loss);
+  }
+  return result_;
+}
+
+void Trial::begin() {
+  if (parts_.resumed) {
+    trainer_.restore(parts_.resumed->snapshot);
+    progress_ = parts_.resumed->progress.at(0);
+    stored_step_ = parts_.resumed->step();
+  } else if (parts_.settings.train.on_nonfinite == "rollback") {
+    first_ = trainer_.snapshot();
+  }
+  if (parts_.ranks.rank() != 0) return;
+  open_record(parts_.lock);
+  record_->log.truncate(progress_.metrics_bytes);
+  if (record_->log.bytes() < progress_.metrics_bytes)
+    warn(fmt::format("{} has lost lines that it had when step {} was saved",
+                     parts_.directory.metrics().string(), parts_.resumed->step()));
+  if (parts_.save_first && !parts_.resumed) save();
+}
+
+void Trial::train() {
+  const auto after_step = [this] {
+    if (record_) save_where_due(/*ended_epoch=*/std::nullopt, /*new_best=*/false);
+  };
+  const auto& settings = parts_.settings.train;
+  while (!is_over(progress_, settings, trainer_.total_steps())) {
+    try {
+      const auto epoch = trainer_.run_epoch(parts_.observer, &parts_.interruption, after_step);
+      if (epoch.interrupted) {
+        const auto reason = parts_.interruption.reason();
+        result_.status = RunStatus::kInterrupted;
+        result_.exit_code = kResumable;
+        result_.interrupted_by = reason.empty() ? "another rank" : reason;
+        return;
+      }
+      end_epoch(epoch);
+    } catch (const NonFinite& error) {
+      if (roll_back(error)) continue;
+      result_.status = RunStatus::kFailed;
+      result_.exit_code = kFailed;
+      result_.error = error.what();
       return;
     }
   }
+  if (!trainer_.finished()) note(early_stop_text(*progress_.best, settings.patience));
 }
 
-// The survivors of a lost rank agree on who is the lowest of them, and that one finishes the run
-// folder.
-void finish_after_loss(const TrialParts& parts, Trainer& trainer, RunResult& result,
-                       const comm::PeerLost& loss) {
-  const auto survivors = parts.ranks.shrink();
-  if (survivors->rank() != 0) return;
-  result.status = RunStatus::kFailed;
-  result.exit_code = kUnresumable;
-  result.error = loss.what();
-  finish(parts.directory, trainer, result);
+void Trial::end_epoch(const EpochResult& epoch) {
+  const auto& train = epoch.train[0];
+  const auto& held_out = epoch.held_out[0];
+  const bool new_best = better(held_out, progress_.best);
+  if (new_best) progress_.best = held_out;
+  progress_.final_metrics = {train, held_out};
+  progress_.epochs_done = train.epoch;
+  progress_.train_seconds += train.seconds;
+  progress_.train_examples += static_cast<double>(train.examples);
+  if (record_) {
+    if (parts_.lock != nullptr) parts_.lock->require();
+    record_->log.write(train);
+    record_->log.write(held_out);
+    save_where_due(train.epoch, new_best);
+  }
+  if (parts_.observer != nullptr) parts_.observer->on_epoch(train, held_out);
+}
+
+// --- Checkpoints ---------------------------------------------------------------------------------
+
+void Trial::save_where_due(std::optional<int64_t> ended_epoch, bool new_best) {
+  tell_failures();
+  const SavePoint point{.step = trainer_.pack().rows[0].step,
+                        .ended_epoch = ended_epoch,
+                        .new_best = new_best,
+                        .minutes_since_last = seconds_since(last_due_) / 60};
+  if (!save_is_due(parts_.settings.checkpoint, point)) return;
+  last_due_ = Clock::now();
+  save();
+}
+
+void Trial::save() {
+  if (record_->log.flush()) {
+    saved_at_ = place();
+    record_->checkpoints.save(checkpoint());
+    return;
+  }
+  unsaved_.push_back(record_->log.failure());
+  note(record_->log.failure() + "; the run goes on, and tries again when the next save is due");
+}
+
+Checkpoint Trial::checkpoint() const {
+  Checkpoint checkpoint{
+      .snapshot = trainer_.snapshot(), .progress = {progress_}, .identity = parts_.identity};
+  checkpoint.progress[0].seconds += seconds_since(start_);
+  checkpoint.progress[0].metrics_bytes = record_->log.bytes();
+  return checkpoint;
+}
+
+// Every rank: goes back to the last good checkpoint, or to the start, with a smaller rate. False
+// where the settings, or the number of rollbacks so far, forbid it. A checkpoint of the very
+// weights whose step was not finite is not good: with any rate that step would fail again.
+bool Trial::roll_back(const NonFinite& error) {
+  const auto& settings = parts_.settings.train;
+  if (settings.on_nonfinite != "rollback" || progress_.rollbacks >= settings.rollback_limit)
+    return false;
+  auto warnings = progress_.warnings;
+  const int64_t rollbacks = progress_.rollbacks + 1;
+  const double seconds = progress_.seconds;
+  saved_at_.reset();
+  const auto back = last_good_checkpoint();
+  if (!back && !first_) return false;
+  trainer_.restore(back ? back->snapshot : *first_);
+  progress_ = back ? back->progress.at(0) : TrialProgress{};
+  const auto& row = trainer_.pack().rows.at(error.row());
+  // What was saved may have had rollbacks before.
+  const double factor =
+      row.rate_factor *
+      std::pow(settings.rollback_factor, static_cast<double>(rollbacks - progress_.rollbacks));
+  progress_.rollbacks = rollbacks;
+  progress_.warnings = std::move(warnings);
+  progress_.seconds = seconds;  // of earlier launches
+  trainer_.set_rate_factor(error.row(), factor);
+  if (record_) record_->log.truncate(progress_.metrics_bytes);
+  warn(fmt::format("{}: rollback {} of at most {}, to step {} with {:g} of the learning rate",
+                   error.what(), rollbacks, settings.rollback_limit, row.step, factor));
+  return true;
+}
+
+std::optional<Checkpoint> Trial::last_good_checkpoint() {
+  const auto names = tensor_names(trainer_);
+  std::optional<Checkpoint> found;
+  if (record_) {
+    record_->checkpoints.wait();
+    tell_failures();
+    try {
+      const int64_t step = trainer_.pack().rows[0].step;
+      const auto newest = load_newest(parts_.directory, /*before=*/step);
+      for (const auto& sentence : newest.damaged) warn(sentence);
+      if (newest.checkpoint) found = with_tensors(*newest.checkpoint, names);
+    } catch (const DamagedCheckpoint& damage) {
+      warn(damage.what());
+    }
+    if (found || first_) forget_checkpoints_after(found ? found->step() : -1);
+  }
+  if (comm::broadcast_text(parts_.ranks, found ? "found" : "", 0).empty()) return std::nullopt;
+  if (!found) found.emplace();
+  broadcast(parts_.ranks, *found, 0, names);
+  return found;
+}
+
+// Rank 0: what lies on disk beyond the step that the run goes back to would be taken for its
+// newest.
+void Trial::forget_checkpoints_after(int64_t step) {
+  stored_step_ = step >= 0 ? std::optional(step) : std::nullopt;
+  try {
+    for (const int64_t later : checkpoint_steps(parts_.directory))
+      if (later > step) remove_checkpoint(parts_.directory, later);
+  } catch (const std::filesystem::filesystem_error& error) {
+    warn(error.what());
+  }
+}
+
+// --- The end -------------------------------------------------------------------------------------
+
+void Trial::open_record(const RunLock* lock) {
+  const WriterParts writer{.directory = parts_.directory,
+                           .lock = lock,
+                           .names = tensor_names(trainer_),
+                           .settings = parts_.settings.checkpoint,
+                           .steps_per_epoch = trainer_.steps_per_epoch()};
+  record_ = std::make_unique<Recorder>(parts_.directory, writer, UINT64_MAX);
+}
+
+void Trial::finish() {
+  describe_the_end();
+  if (record_) {
+    save_the_last();
+    try {
+      if (parts_.lock != nullptr) parts_.lock->require();
+      write_result(parts_.directory.result(), result_);
+    } catch (const std::system_error& error) {
+      result_.exit_code = kFailed;
+      if (result_.error.empty()) result_.error = error.what();
+    }
+  }
+  agree_on_the_end();
+}
+
+void Trial::describe_the_end() {
+  result_.epochs_done = progress_.epochs_done;
+  result_.steps_done = trainer_.pack().rows[0].step;
+  result_.final_metrics = progress_.final_metrics;
+  result_.best = progress_.best;
+  result_.recon_floor_nats = trainer_.recon_floor_nats();
+  result_.seconds = progress_.seconds + seconds_since(start_);
+  if (progress_.train_seconds > 0)
+    result_.examples_per_s = progress_.train_examples / progress_.train_seconds;
+  result_.rollbacks = progress_.rollbacks;
+  result_.warnings = progress_.warnings;
+}
+
+// Rank 0: the state as it is. Where that cannot be written, the run has failed.
+void Trial::save_the_last() {
+  record_->checkpoints.wait();
+  tell_failures();
+  const int64_t step = trainer_.pack().rows[0].step;
+  if (saved_at_ != place() || stored_step_ != step || !record_->log.flush()) {
+    save();
+    record_->checkpoints.wait();
+    tell_failures();
+  }
+  if (stored_step_)
+    result_.weights =
+        std::filesystem::relative(parts_.directory.checkpoint(*stored_step_) / "model.safetensors",
+                                  parts_.directory.path())
+            .string();
+  if (!unsaved_.empty())
+    result_.warnings.push_back(
+        fmt::format("{} saves failed, the last one: {}", unsaved_.size(), unsaved_.back()));
+  if (stored_step_ == step && record_->log.failure().empty()) return;
+  if (result_.error.empty())
+    result_.error = fmt::format(
+        "the final checkpoint, of step {}, is not on disk: {}; {}", step, unsaved_.back(),
+        stored_step_ ? fmt::format("the newest there is of step {}: make room and go on from it "
+                                   "with elbow resume",
+                                   *stored_step_)
+                     : "there is no other");
+  result_.status = RunStatus::kFailed;
+  result_.exit_code = kFailed;
+}
+
+// All ranks leave with what rank 0 knows.
+void Trial::agree_on_the_end() {
+  auto end = at::full({2}, static_cast<int64_t>(result_.status), at::kLong);
+  end[1] = result_.exit_code;
+  parts_.ranks.broadcast(end, 0);
+  result_.status = static_cast<RunStatus>(end[0].item<int64_t>());
+  result_.exit_code = static_cast<int>(end[1].item<int64_t>());
+  result_.error = comm::broadcast_text(parts_.ranks, result_.error, 0);
+}
+
+// The lowest of the survivors takes the run folder over and leaves it so that the run can be
+// resumed; or is complete, where nothing else was left to do.
+void Trial::leave_after(const comm::PeerLost& loss) {
+  const auto survivors = parts_.ranks.shrink();
+  std::string end;
+  if (survivors->rank() == 0) {
+    std::optional<RunLock> lock;
+    if (!record_) {
+      lock.emplace(parts_.directory.lock(), kLockPatience);
+      open_record(&*lock);
+      record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
+    }
+    if (!trained_) {
+      result_.status = RunStatus::kInterrupted;
+      result_.exit_code = kResumable;
+      result_.error = loss.what();
+    }
+    describe_the_end();
+    save_the_last();
+    if (!trained_) {
+      result_.status = stored_step_ ? RunStatus::kInterrupted : RunStatus::kFailed;
+      result_.exit_code = stored_step_ ? kResumable : kUnresumable;
+    }
+    write_result(parts_.directory.result(), result_);
+    end = trained_ ? "over" : stored_step_ ? "resumable" : "lost";
+    record_.reset();
+  }
+  end = comm::broadcast_text(*survivors, end, 0);
+  if (end == "resumable") throw Unfinished(loss.what());
+  if (end == "lost") throw loss;
+}
+
+// --- Sentences -----------------------------------------------------------------------------------
+
+void Trial::note(const std::string& sentence) {
+  if (parts_.observer != nullptr) parts_.observer->on_note(sentence);
+}
+
+void Trial::warn(const std::string& sentence) {
+  progress_.warnings.push_back(sentence);
+  note(sentence);
+}
+
+void Trial::tell_failures() {
+  for (const auto& sentence : record_->checkpoints.take_failures()) {
+    unsaved_.push_back(sentence);
+    note(sentence);
+  }
+  if (const auto step = record_->checkpoints.take_saved_step()) stored_step_ = step;
 }
 
 }  // namespace
 
-RunResult run_trial(const TrialParts& parts, Trainer& trainer) {
-  const auto start = std::chrono::steady_clock::now();
-  const bool writes = parts.ranks.rank() == 0;
-  std::unique_ptr<MetricsLog> log;
-  if (writes) log = std::make_unique<MetricsLog>(parts.directory.metrics());
+bool is_over(const TrialProgress& progress, const TrainSettings& settings, int64_t total_steps) {
+  if (progress.final_metrics.empty()) return false;
+  const auto& last = progress.final_metrics.back();
+  if (last.step >= total_steps) return true;
+  return settings.patience > 0 && progress.best &&
+         last.epoch - progress.best->epoch >= settings.patience;
+}
 
-  RunResult result{.status = RunStatus::kComplete, .exit_code = kDone};
-  const auto note_the_end = [&] {
-    result.steps_done = trainer.pack().rows[0].step;
-    result.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  try {
-    run_epochs(parts, trainer, log.get(), result);
-  } catch (const NonFinite& error) {
-    result.status = RunStatus::kFailed;
-    result.exit_code = kFailed;
-    result.error = error.what();
-  } catch (const comm::PeerLost& loss) {
-    note_the_end();
-    finish_after_loss(parts, trainer, result, loss);
-    throw;
-  }
-  note_the_end();
-  if (writes) finish(parts.directory, trainer, result);
-  return result;
+TensorNames tensor_names(const Trainer& trainer) {
+  return {trainer.model().layout(), trainer.optimizer().state_names()};
+}
+
+RunResult run_trial(const TrialParts& parts, Trainer& trainer) {
+  return Trial(parts, trainer).run();
 }
 
 }  // namespace elbow::trainer

@@ -1,13 +1,17 @@
-// One training run from its first step to result.json: the loop over epochs, what is logged, and
-// what is left behind.
+// One training run from its first step, or its checkpoint, to result.json: the loop over epochs,
+// what is logged and saved, and what is left behind.
 #pragma once
 
+#include <optional>
+
 #include "comm/communicator.h"
+#include "trainer/checkpoint.h"
 #include "trainer/dataset.h"
 #include "trainer/interruption.h"
 #include "trainer/observer.h"
 #include "trainer/run_directory.h"
 #include "trainer/run_files.h"
+#include "trainer/run_lock.h"
 #include "trainer/settings.h"
 #include "trainer/thread_team.h"
 #include "trainer/trainer.h"
@@ -21,12 +25,28 @@ struct TrialParts {
   const RunDirectory& directory;  // the same folder on every rank; rank 0 writes into it
   Observer* observer;             // rank 0's; null on the others
   const Interruption& interruption;
+  RunIdentity identity{};         // what checkpoints remember; equal on every rank
+  const RunLock* lock = nullptr;  // rank 0's
+  // Before the first step too: the first weights do not follow from the settings.
+  bool save_first = false;
+  // Where to go on, equal on every rank; unset: from the start.
+  std::optional<Checkpoint> resumed{};
 };
 
+// Whether nothing is left to train: the last step was made and measured, or `patience` has ended
+// it.
+bool is_over(const TrialProgress& progress, const TrainSettings& settings, int64_t total_steps);
+
+// How a trainer's rows are named in files.
+TensorNames tensor_names(const Trainer& trainer);
+
 // Every rank calls it. Trains to the last epoch, or until the ranks agree to stop, or until a
-// number is not finite. Rank 0 writes metrics.jsonl as it goes, then the weights, then result.json.
-// The result's numbers are equal on all ranks. Throws comm::PeerLost, after the lowest survivor has
-// written weights and result.json, and std::runtime_error where a file cannot be written.
+// number is not finite and no rollback is left. Rank 0 writes metrics.jsonl and checkpoints as it
+// goes, a last checkpoint, then result.json. The result is equal on all ranks, apart from times.
+//
+// After a lost peer the lowest survivor writes the last checkpoint and result.json; then all throw
+// Unfinished, or comm::PeerLost where there is no checkpoint. LockLost where another process has
+// taken the run over. std::runtime_error where metrics.jsonl cannot be begun.
 RunResult run_trial(const TrialParts& parts, Trainer& trainer);
 
 }  // namespace elbow::trainer

@@ -258,19 +258,28 @@ class Reader {
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
-                       const WeightsMetadata& metadata) {
+std::vector<uint8_t> safetensors_bytes(const std::vector<NamedTensor>& tensors,
+                                       const WeightsMetadata& metadata) {
   const std::string header = header_of(tensors, metadata);
   const uint64_t header_size = header.size();
-  std::vector<at::Tensor> held;  // copies of those that are not contiguous or not on the CPU
-  std::vector<std::span<const uint8_t>> pieces = {
-      {reinterpret_cast<const uint8_t*>(&header_size), kSizeBytes},
-      {reinterpret_cast<const uint8_t*>(header.data()), header.size()}};
-  for (const auto& [name, values] : tensors) {
-    held.push_back(values.detach().cpu().contiguous());
-    pieces.push_back(bytes_of(held.back()));
-  }
-  replace_file(path, pieces);
+  std::vector<uint8_t> bytes;
+  size_t data = 0;
+  for (const auto& [name, values] : tensors) data += values.nbytes();
+  bytes.reserve(kSizeBytes + header.size() + data);
+  const auto add = [&](std::span<const uint8_t> piece) {
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+  };
+  add({reinterpret_cast<const uint8_t*>(&header_size), kSizeBytes});
+  add({reinterpret_cast<const uint8_t*>(header.data()), header.size()});
+  for (const auto& [name, values] : tensors) add(bytes_of(values.detach().cpu().contiguous()));
+  return bytes;
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                       const WeightsMetadata& metadata) {
+  const auto bytes = safetensors_bytes(tensors, metadata);
+  const std::span<const uint8_t> whole(bytes);
+  replace_file(path, std::span(&whole, 1));
 }
 
 WeightsFile read_safetensors(const std::filesystem::path& path) {

@@ -26,6 +26,10 @@ using WeightsMetadata = std::map<std::string, std::string>;
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                        const WeightsMetadata& metadata = {});
 
+// The bytes of that file.
+std::vector<uint8_t> safetensors_bytes(const std::vector<NamedTensor>& tensors,
+                                       const WeightsMetadata& metadata = {});
+
 struct WeightsFile {
   std::vector<NamedTensor> tensors;  // on the CPU, in the order of their data
   WeightsMetadata metadata;

@@ -1,6 +1,7 @@
-// Feeds the readers of IDX, IDX.gz and safetensors with good files damaged at random. Each input
-// must be read or refused with a DataError; under the asan preset also without a wrong access or
-// undefined behaviour. Input N of a seed is always the same bytes, and N is printed when it fails.
+// Feeds the readers of IDX, IDX.gz, safetensors, of a checkpoint's state and manifest, and of
+// metrics with good files damaged at random. Each input must be read or refused with a DataError or
+// DamagedCheckpoint; under the asan preset also without a wrong access or undefined behaviour.
+// Input N of a seed is always the same bytes, and N is printed when it fails.
 //
 //   ELBOW_FUZZ_SECONDS=600   how long, over all readers; 6 where it is not set
 //   ELBOW_FUZZ_SEED=7        which inputs
@@ -17,10 +18,14 @@
 #include <vector>
 
 #include "tests/support/idx_bytes.h"
+#include "tests/support/small_checkpoint.h"
 #include "tests/support/temporary_directory.h"
+#include "trainer/checkpoint_manifest.h"
+#include "trainer/checkpoint_state.h"
 #include "trainer/error.h"
 #include "trainer/file_bytes.h"
 #include "trainer/idx.h"
+#include "trainer/metrics_log.h"
 #include "trainer/weights_file.h"
 
 namespace elbow::trainer {
@@ -166,6 +171,9 @@ bool accepts(const Reader& reader, uint64_t number) {
   } catch (const DataError& error) {
     EXPECT_NE(std::string(error.what()).find("at byte"), std::string::npos) << error.what();
     return false;
+  } catch (const DamagedCheckpoint& error) {
+    EXPECT_NE(std::string(error.what()), "");
+    return false;
   } catch (const std::exception& error) {
     ADD_FAILURE() << reader.name << ", input " << number << " of seed " << seed() << ": "
                   << error.what();
@@ -179,9 +187,9 @@ void run(const Reader& reader) {
     accepts(reader, from_environment("ELBOW_FUZZ_INPUT", 0));
     return;
   }
-  constexpr uint64_t kReaders = 3;
-  const auto limit = std::chrono::milliseconds(
-      1000 * from_environment("ELBOW_FUZZ_SECONDS", 2 * kReaders) / kReaders);
+  constexpr uint64_t kReaders = 6;
+  const auto limit =
+      std::chrono::milliseconds(1000 * from_environment("ELBOW_FUZZ_SECONDS", kReaders) / kReaders);
   const auto start = std::chrono::steady_clock::now();
   uint64_t inputs = 0, accepted = 0;
   while (std::chrono::steady_clock::now() - start < limit && !testing::Test::HasFailure()) {
@@ -271,6 +279,50 @@ TEST(Fuzz, SafetensorsAreReadOrRefused) {
          uint64_t header = 0;
          std::memcpy(&header, bytes.data(), sizeof header);
          EXPECT_EQ(sizeof header + header + data, bytes.size());
+       }});
+}
+
+// --- Checkpoints and metrics ---------------------------------------------------------------------
+
+Bytes bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+std::string text_of(const Bytes& bytes) { return {bytes.begin(), bytes.end()}; }
+
+// Without the manifest's hash, which would refuse nearly all of it.
+TEST(Fuzz, StatesOfCheckpointsAreReadOrRefused) {
+  const std::vector<Bytes> good = {bytes_of(state_text(tests::small_checkpoint(469))),
+                                   bytes_of(state_text(tests::small_checkpoint(7, /*rows=*/2)))};
+  run({"state.json", [&](Random& random) { return damaged(good, random); },
+       [](const Bytes& bytes) {
+         const auto text = state_text(parse_state(text_of(bytes)));
+         EXPECT_EQ(state_text(parse_state(text)), text);
+       }});
+}
+
+TEST(Fuzz, ManifestsOfCheckpointsAreReadOrRefused) {
+  const CheckpointManifest manifest{.step = 469,
+                                    .files = {{"model.safetensors", seal_of(bytes_of("a"))},
+                                              {"state.json", {1ull << 62, ~0ull}}}};
+  const std::vector<Bytes> good = {bytes_of(manifest_text(manifest)), bytes_of(manifest_text({}))};
+  run({"manifest.json", [&](Random& random) { return damaged(good, random); },
+       [](const Bytes& bytes) {
+         EXPECT_EQ(bytes_of(manifest_text(parse_manifest(text_of(bytes)))), bytes);
+       }});
+}
+
+TEST(Fuzz, MetricsAreReadOrRefused) {
+  const auto metrics = tests::small_checkpoint(1).progress[0].final_metrics;
+  const auto line = metrics_line(metrics[0]);
+  const std::vector<Bytes> good = {bytes_of(line), bytes_of(line + "\n" + line + "\n"),
+                                   bytes_of(metrics_line(metrics[1]) + "\n")};
+  run({"metrics.jsonl", [&](Random& random) { return damaged(good, random); },
+       [](const Bytes& bytes) {
+         const auto text = text_of(bytes);
+         for (const int64_t epoch : {0, 3, 100}) {
+           const auto lines = lines_of_epoch(text, epoch);
+           EXPECT_LE(lines.begin, lines.end);
+           EXPECT_LE(lines.end, end_of_lines(text, text.size()));
+         }
+         if (!metrics_of_line(text)) throw DataError("no line of metrics, at byte 0");
        }});
 }
 

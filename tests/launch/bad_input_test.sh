@@ -44,14 +44,19 @@ train() { refused "$1" "$2" train --out run "${@:3}"; }
 # --- Command line --------------------------------------------------------------------------------------------------------
 refused 2 "which command|--help"
 refused 2 "unknown command 'trian'|did you mean train" trian
-refused 2 "unknown command 'sweep'|train, config" sweep a.cfg
+refused 2 "unknown command 'sweep'|train, resume, config" sweep a.cfg
 refused 2 "unknown flag --verbose|--help" --verbose
 refused 2 "unknown flag --prgress|did you mean --progress" train --prgress bar
 refused 2 "unknown flag -x" train -x
 refused 2 "--out|RUN" train --out
 refused 2 "--out|empty" train --out ""
 refused 2 "--progress|'fancy'|auto, bar, plain, none" train --progress fancy
-refused 2 "--resume|'auto'|never" train --resume auto
+refused 2 "--resume|'always'|auto, never, must" train --resume always
+refused 2 "--resume auto|--out" train --resume auto
+refused 2 "which run|RUN" resume
+refused 2 "which run|RUN" resume train.epochs=3
+refused 2 "nowhere|no run|--out" resume nowhere
+refused 2 "nowhere|no run|--out" train --resume must --out nowhere
 refused 2 "'b.cfg'|key=value" config /dev/null b.cfg
 mkdir -p old && echo "[train]" >old/config.cfg
 refused 2 "old|holds a run|--resume|--out" train --out old
@@ -108,6 +113,12 @@ train 2 "data.examples = 9|data.source = mnist|data.source=synthetic" data.examp
 train 2 "data.examples = 2e9|out of range|1000000000" data.source=synthetic data.examples=2e9
 train 2 "data.width = 7|8 to 4096" data.source=synthetic data.width=7
 train 2 "data.validation = 50|49" data.source=synthetic data.examples=50 data.validation=50
+train 2 "train.max_time = 5x|not a duration|1:30:00" train.max_time=5x
+train 2 "train.max_time = 1:99:00|not a duration" train.max_time=1:99:00
+train 2 "train.on_nonfinite = retry|stop, rollback" train.on_nonfinite=retry
+train 2 "train.rollback_factor = 0|above 0" train.rollback_factor=0
+train 2 "checkpoint.keep_last = 0|1 to" checkpoint.keep_last=0
+train 2 "checkpoint.every_step|did you mean checkpoint.every_steps" checkpoint.every_step=5
 train 2 "there is no configuration file|none.cfg" none.cfg
 train 2 "is a folder" old
 printf '[train]\nepochs = 3\nepochs = 4\n' >twice.cfg

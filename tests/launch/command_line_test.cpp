@@ -43,7 +43,7 @@ TEST(CommandLine, ConfigCanListAllKeys) {
 
 TEST(CommandLine, UnknownVerbsAndFlagsGetTheNearestName) {
   EXPECT_THAT(error_of({"trian"}), AllOf(HasSubstr("'trian'"), HasSubstr("did you mean train?")));
-  EXPECT_THAT(error_of({"sweep"}), AllOf(HasSubstr("'sweep'"), HasSubstr("train, config")));
+  EXPECT_THAT(error_of({"sweep"}), AllOf(HasSubstr("'sweep'"), HasSubstr("train, resume, config")));
   EXPECT_THAT(error_of({"train", "--prgress", "bar"}), HasSubstr("did you mean --progress?"));
   EXPECT_THAT(error_of({"--verbose"}), HasSubstr("unknown flag --verbose"));
   EXPECT_THAT(error_of({}), HasSubstr("elbow --help"));
@@ -52,8 +52,9 @@ TEST(CommandLine, UnknownVerbsAndFlagsGetTheNearestName) {
 TEST(CommandLine, FlagsWithBadValuesAreRefusedInOneSentence) {
   EXPECT_THAT(error_of({"train", "--progress", "br"}),
               AllOf(HasSubstr("'br'"), HasSubstr("mean bar?")));
-  EXPECT_THAT(error_of({"train", "--resume", "auto"}),
-              AllOf(HasSubstr("'auto'"), HasSubstr("never")));
+  EXPECT_THAT(error_of({"train", "--resume", "always"}),
+              AllOf(HasSubstr("'always'"), HasSubstr("never")));
+  EXPECT_THAT(error_of({"train", "--resume", "auto"}), HasSubstr("--out"));
   EXPECT_THAT(error_of({"train", "--out"}), HasSubstr("--out"));
   EXPECT_THAT(error_of({"train", "--out="}), HasSubstr("--out"));
   EXPECT_THAT(error_of({"train", "--out", "a", "--out", "b"}), HasSubstr("--out"));

@@ -20,6 +20,9 @@ in_mid_epoch() {
   local steps
   steps=$(value "$1/result.json" steps_done) && test $((steps % 100)) -gt 0
 }
+# Processes of this test's program, by their run folder.
+ranks_of() { pgrep -f -- "^$program train .*--out $1\$"; }
+none_left() { [[ -z $(ranks_of "$1") ]]; }
 readable() { "$python" -c "import sys; from safetensors.numpy import load_file; assert len(load_file(sys.argv[1])) == 10" "$1"; }
 
 # is_interrupted RUN CODE   what every interrupted run leaves
@@ -31,7 +34,9 @@ is_interrupted() {
   check "$1: metrics are kept" metrics_kept "$1"
   check "$1: the weights are there" readable "$1/$(value "$1/result.json" weights)"
   check "$1: and are those of its last step" same \
-    "$(basename "$1"/checkpoints/*)" "step_$(printf %09d "$(value "$1/result.json" steps_done)")"
+    "$(newest_of "$1")" "$1/checkpoints/step_$(printf %09d "$(value "$1/result.json" steps_done)")"
+  check "$1: whose position is in mid-epoch" same \
+    "$(value "$(newest_of "$1")/state.json" batch)" "$(($(value "$1/result.json" steps_done) % 100))"
 }
 
 # interrupt RUN SIGNAL COMMAND...   starts a run, sends the signal after its first epoch, checks what follows
@@ -55,6 +60,19 @@ for signal in USR2 INT TERM; do
 done
 interrupt mpirun-n2-USR2 USR2 "${mpirun[@]}" -np 2 "$program"
 
+# Two processes, one folder: the second waits some seconds for the first, and is refused.
+start "$launcher" -n 2 "${endless[@]}" --out shared
+check "shared: an epoch is done" within $limit has_lines shared 2
+since=$SECONDS
+"$launcher" -n 2 "${endless[@]}" --out shared --resume auto >out 2>err
+check "shared: a second process is refused" same "$?" 2
+check "shared: in one sentence" one_sentence err
+check "shared: that names the first" matches err "shared is being written by process [0-9]+ on "
+check "shared: after a wait of ten seconds ($((SECONDS - since)) s)" test $((SECONDS - since)) -ge 9
+(sleep 3 && kill -KILL $(ranks_of shared)) &
+"$launcher" -n 2 resume shared train.max_time=0.001 >out 2>err
+check "shared: one whose owner is killed meanwhile goes on" same "$?" 75
+
 # A second signal does not wait for the end of the step, which takes half a minute here.
 slow=(train "$repository/configs/kl_vae.cfg" data.source=idx data.dir=digits train.batch_size=5000 train.threads=1
   model.encoder=2500,2500,2500,2500,2500 model.decoder=2500,2500)
@@ -77,9 +95,6 @@ hurry() {  # RUN COMMAND...
 hurry second-signal "$program"
 hurry second-signal-n2 "$launcher" -n 2
 
-# Processes of this test's program, by their run folder.
-ranks_of() { pgrep -f -- "^$program train .*--out $1\$"; }
-none_left() { [[ -z $(ranks_of "$1") ]]; }
 check "no rank of all these runs is left" within 3 none_left ".*"
 
 # Killed launcher: no rank stays.
@@ -103,14 +118,17 @@ if [[ $ELBOW_OPEN_MPI == 5* ]]; then
     done
     check "$run: ends soon" within $limit gone "$process"
     exit_code_of "$process"
-    check "$run: not finished and not resumable" same "$code" 86
+    check "$run: not finished, but resumable" same "$code" 75
     check "$run: every survivor names it in one sentence" same "$(grep -c "^elbow: rank . on .* rank $victim on .* was lost" stderr)" 2
     check "$run: and they say nothing else" same "$(grep -c "^elbow: " stderr)" 2
-    check "$run: result.json says failed, 86" same "$(value $run/result.json status) $(value $run/result.json exit_code)" "failed 86"
+    check "$run: result.json says interrupted, 75" same "$(value $run/result.json status) $(value $run/result.json exit_code)" "interrupted 75"
     check "$run: with that sentence" matches $run/result.json "\"error\": \"rank $victim on .* was lost"
     check "$run: metrics are kept" metrics_kept $run
     check "$run: the weights are there" readable "$run/$(value $run/result.json weights)"
     check "$run: no rank is left" within 3 none_left $run
+    "$launcher" -n 2 resume $run train.max_time=0.001 >out 2>err
+    check "$run: two ranks go on with it" same "$?" 75
+    check "$run: without a gap in its metrics" metrics_kept $run
   done
 else
   echo "skipped lost ranks: Open MPI ${ELBOW_OPEN_MPI:-of another kind} has no ULFM"

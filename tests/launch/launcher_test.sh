@@ -59,6 +59,11 @@ expect "and the sentence names the file" 1 "$(grep -c "$folder/f/result.json" "$
 expect "a usage error after the folder was made stays 2" 2 "$(code_of loses-result g 2)"
 expect "a program killed by a signal is 1" "1 1" "$(code_of loses-result h 137) $(code_of no-run 139)"
 
+mkdir -p "$folder/m/checkpoints/step_000000001" "$folder/n/checkpoints/step_000000001"
+expect "but 75 where the run has a checkpoint" 75 "$(code_of loses-result m 137)"
+expect "and the sentence says how to go on" 1 "$(grep -c "elbow resume $folder/m" "$folder/stderr")"
+expect "an error of its own stays 1" 1 "$(code_of loses-result n 1)"
+
 for words in "-n" "-n 0" "-n x" "-n -1"; do
   # shellcheck disable=SC2086
   expect "'$words' is a usage error" 2 "$(code_of $words rank)"

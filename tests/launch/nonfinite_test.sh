@@ -6,18 +6,18 @@ few_digits digits 500 100
 
 # A linear network with far too large a rate: finite for an epoch of three steps, then not.
 diverging=("$repository/configs/pytorch_examples.cfg" data.source=idx data.dir=digits model.activation=identity
-  model.encoder=64 model.decoder=64 optimizer.lr=0.2 train.batch_size=200 train.epochs=50)
+  model.encoder=64 model.decoder=64 optimizer.lr=0.2 train.batch_size=200)
 sentence_of() { grep '^elbow: ' "$1.err"; }
 
 diverge() {  # RUN RANKS WORD...
   local run=$1 ranks=$2
   shift 2
-  "$launcher" -n "$ranks" train "${diverging[@]}" "$@" --out "$run" --progress none >"$run.out" 2>"$run.err" </dev/null
+  "$launcher" -n "$ranks" train "${diverging[@]}" train.epochs=50 "$@" --out "$run" --progress none >"$run.out" 2>"$run.err" </dev/null
   check "$run: ends with 1" same $? 1
-  check "$run: one sentence is told" one_sentence "$run.err"
+  check "$run: one sentence is told, after those of rollbacks" same "$(sentence_of "$run" | grep -vc 'rollback [0-9] of')" 1
   check "$run: result.json says failed, 1" same \
     "$(value "$run/result.json" status) $(value "$run/result.json" exit_code)" "failed 1"
-  check "$run: with that sentence" same "elbow: $(value "$run/result.json" error)" "$(sentence_of "$run")"
+  check "$run: with that sentence" same "elbow: $(value "$run/result.json" error)" "$(sentence_of "$run" | tail -n 1)"
   check "$run: row, term, step and the first bad example are named" matches "$run.err" \
     "the (KL|reconstruction) of row 0 is not finite at step [0-9]+ \(epoch [0-9]+\): .* first bad example is [0-9]+ of split 'train'"
   check "$run: the weights of the last good step are kept" same \
@@ -43,6 +43,25 @@ diverge exact 1 train.reproducible=exact
 diverge exact3 3 train.reproducible=exact
 check "exact: three ranks say what one says" same "$(sentence_of exact3)" "$(sentence_of exact)"
 check "exact: and keep its weights" same "$(weights_of exact3)" "$(weights_of exact)"
+
+# --- Rollback --------------------------------------------------------------------------------------------------------------
+back=(train.on_nonfinite=rollback train.rollback_factor=0.1 train.epochs=5)
+for ranks in 1 3; do
+  "$launcher" -n $ranks train "${diverging[@]}" "${back[@]}" train.reproducible=exact --out back$ranks --progress none \
+    >back$ranks.out 2>back$ranks.err </dev/null
+  check "$ranks ranks: with a smaller rate the run ends well" same $? 0
+  check "$ranks ranks: after some rollbacks" test "$(value back$ranks/result.json rollbacks)" -gt 0
+  check "$ranks ranks: each of which is told" same "$(grep -c "rollback [0-9] of at most 3, to step" back$ranks.err)" \
+    "$(value back$ranks/result.json rollbacks)"
+  check "$ranks ranks: and is in the result" matches back$ranks/result.json "is not finite at step 4 .*: rollback 1 of at most 3"
+  check "$ranks ranks: the metrics have no seam" same "$(wc -l <back$ranks/metrics.jsonl)" 10
+done
+check "three ranks give the weights of one" same "$(weights_of back3)" "$(weights_of back1)"
+diverge limited 2 train.on_nonfinite=rollback train.rollback_factor=1 train.rollback_limit=2
+check "a limit ends it" same "$(value limited/result.json rollbacks)" 2
+"$launcher" -n 2 resume exact train.on_nonfinite=rollback >out 2>err
+check "a run that was resumed from the very weights that fail cannot go back" same $? 1
+check "and keeps them" same "$(weights_of exact)" "$(weights_of exact3)"
 
 diverge unshuffled 2 train.shuffle=false
 check "without shuffling an example's place is its number" matches unshuffled.err \

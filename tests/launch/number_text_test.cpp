@@ -27,6 +27,18 @@ TEST(NumberText, AnIntegerMayHaveAnExponentButNoFraction) {
     EXPECT_EQ(integer_from_text(text), std::nullopt) << text;
 }
 
+TEST(NumberText, ReadsDurationsAsSeconds) {
+  EXPECT_EQ(seconds_from_text("90"), 90);
+  EXPECT_EQ(seconds_from_text("0.5s"), 0.5);
+  EXPECT_EQ(seconds_from_text("30m"), 1800);
+  EXPECT_EQ(seconds_from_text("1.5h"), 5400);
+  EXPECT_EQ(seconds_from_text("2d"), 172800);
+  EXPECT_EQ(seconds_from_text("48:00:30"), 172830);
+  for (const char* text :
+       {"", "s", "5x", "1:30", "1:60:00", "1:00:60", "-1:00:00", "1:2:3:4", "1e999h"})
+    EXPECT_EQ(seconds_from_text(text), std::nullopt) << text;
+}
+
 TEST(NumberText, PrintsNumbersSoThatTheyReadBackAsTheSameBits) {
   for (const double value : {1.0 / 784, 0.1, 1e-7, 468.75, 1e300, 5e-324})
     EXPECT_EQ(number_from_text(text_from_number(value)), value);

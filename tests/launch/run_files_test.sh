@@ -9,8 +9,11 @@ recipe=("$repository/configs/kl_vae.cfg" data.source=idx data.dir="$folder/digit
 "$launcher" -n 2 train "${recipe[@]}" --out run >run.out 2>run.err
 check "a run ends with 0" same $? 0
 check "without a word on standard error" same "$(cat run.err)" ""
-check "it leaves these files" same "$(cd run && find . -type f | sort | xargs)" \
-  "./checkpoints/step_000000024/model.safetensors ./config.cfg ./manifest.json ./metrics.jsonl ./result.json"
+check "it leaves these files" same "$(cd run && find . -maxdepth 1 -type f | sort | xargs)" \
+  "./config.cfg ./manifest.json ./metrics.jsonl ./result.json ./run.lock"
+check "its newest checkpoint is the end's" same "$(newest_of run)" run/checkpoints/step_000000024
+check "and has these files" same "$(cd "$(newest_of run)" && find . -type f | sort | xargs)" \
+  "./manifest.json ./model.safetensors ./optimizer.safetensors ./state.json"
 
 # --- manifest.json -------------------------------------------------------------------------------------------------------
 manifest() { value run/manifest.json "$@"; }
@@ -54,7 +57,7 @@ for line in lines:
 
 result = json.load(open("run/result.json"))
 assert list(result) == ["status", "exit_code", "error", "epochs_done", "steps_done", "seconds", "examples_per_s",
-                        "final", "best", "weights"], list(result)
+                        "final", "best", "weights", "interrupted_by", "rollbacks", "warnings"], list(result)
 assert (result["status"], result["exit_code"], result["error"]) == ("complete", 0, None)
 assert (result["epochs_done"], result["steps_done"]) == (3, 24)
 assert result["final"] == {"train": lines[-2], "test": lines[-1]}

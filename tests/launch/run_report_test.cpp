@@ -74,7 +74,7 @@ TEST(RunReport, SummaryOfAnInterruptedRunSaysHowToStartItAgain) {
   result.status = trainer::RunStatus::kInterrupted;
   EXPECT_THAT(summary_report(result, "runs/a"),
               AllOf(HasSubstr("interrupted after 0 epochs"),
-                    HasSubstr("next       launch/elbow train runs/a/config.cfg")));
+                    HasSubstr("next       launch/elbow resume runs/a")));
 }
 
 }  // namespace

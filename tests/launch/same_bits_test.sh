@@ -15,8 +15,6 @@ run() {
   shift 2
   "${mpirun[@]}" -np "$ranks" "$program" train "$@" --out "$name" --progress none >"$name.out" 2>&1 || cat "$name.out"
 }
-# Every metric but the time that it took.
-metrics_of() { sed -E 's/,"seconds":[^,]*,"examples_per_s":[^}]*//' "$1/metrics.jsonl"; }
 
 # same_as REFERENCE RANKS THREADS WORD...
 same_as() {

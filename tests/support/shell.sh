@@ -87,7 +87,11 @@ for key in sys.argv[2:]:
 print(value if isinstance(value, str) else json.dumps(value))
 PYTHON
 }
-weights_of() { sha256sum "$1"/checkpoints/step_*/model.safetensors | cut -d' ' -f1; }  # RUN
+# weights_of RUN   the hash of its newest checkpoint's weights.
+newest_of() { find "$1/checkpoints" -maxdepth 1 -name 'step_*' | sort | tail -n 1; }
+weights_of() { sha256sum "$(newest_of "$1")/model.safetensors" | cut -d' ' -f1; }
+# Every metric but the time that it took.
+metrics_of() { sed -E 's/,"seconds":[^,]*,"examples_per_s":[^}]*//' "$1/metrics.jsonl"; }
 
 # few_digits FOLDER TRAIN TEST   a data folder with MNIST's first examples, so that a run takes seconds.
 big_endian() { printf "\\x$(printf %02x $(($1 >> 24 & 255)))\\x$(printf %02x $(($1 >> 16 & 255)))\\x$(printf %02x $(($1 >> 8 & 255)))\\x$(printf %02x $(($1 & 255)))"; }

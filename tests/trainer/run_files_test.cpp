@@ -73,8 +73,8 @@ TEST(RunDirectory, RefusesAPathBelowAFile) {
 TEST(MetricsLog, AppendsOneObjectALine) {
   TemporaryDirectory folder;
   const auto file = folder.path() / "metrics.jsonl";
-  MetricsLog(file).write(some_metrics());
-  MetricsLog(file).write(some_metrics());
+  MetricsLog(file, UINT64_MAX).write(some_metrics());
+  MetricsLog(file, UINT64_MAX).write(some_metrics());
   const std::string line = metrics_line(some_metrics()) + "\n";
   EXPECT_EQ(text_of(file), line + line);
   const auto object = json::parse(line);

@@ -1,0 +1,54 @@
+// Writes a run's checkpoints in the background, and removes those that need not stay. Training
+// waits for the copy of its state, which it makes itself, and no longer. What cannot be written is
+// told, and the run goes on. Rank 0 only; one thread calls.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trainer/background_writer.h"
+#include "trainer/checkpoint.h"
+#include "trainer/run_lock.h"
+#include "trainer/settings.h"
+
+namespace elbow::trainer {
+
+struct WriterParts {
+  const RunDirectory& directory;
+  const RunLock* lock;  // null: nobody else could write
+  TensorNames names;
+  CheckpointSettings settings;
+  int64_t steps_per_epoch;
+};
+
+// Keeps `parts`' references; destruction finishes what was handed over.
+class CheckpointWriter {
+ public:
+  explicit CheckpointWriter(const WriterParts& parts);
+
+  // A checkpoint that stays by the rules is never dropped for a newer one, others are where the
+  // disk is slower than training.
+  void save(Checkpoint checkpoint);
+  void wait();
+
+  // The sentences of what could not be saved since the last call. Throws LockLost.
+  std::vector<std::string> take_failures();
+
+  // The step of the last checkpoint that came safely to disk since the last call.
+  std::optional<int64_t> take_saved_step();
+
+ private:
+  void write(const Checkpoint& checkpoint);
+  void remove_old(const Checkpoint& newest);
+
+  WriterParts parts_;
+  std::mutex mutex_;  // of what follows
+  std::vector<std::string> failures_;
+  std::optional<std::string> lost_;
+  std::optional<int64_t> saved_step_;
+  BackgroundWriter thread_;  // last: it ends first
+};
+
+}  // namespace elbow::trainer
