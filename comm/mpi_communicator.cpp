@@ -98,6 +98,7 @@ class MpiCommunicator final : public Communicator {
   // Takes over `comm`, unless it is MPI's own world.
   MpiCommunicator(MpiSession& session, MPI_Comm comm, MpiOptions options)
       : session_(session), comm_(comm), options_(options) {
+    publish_to(session.heartbeat());
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm_, &rank_);
     MPI_Comm_size(comm_, &size_);
@@ -139,6 +140,7 @@ class MpiCommunicator final : public Communicator {
                   std::span<const int64_t> counts) override {
     require_gatherable(input, output, counts, rank_, size_);
     require_usable("all_gather");
+    const Waiting waiting(*this);
     const OnHost source(input, OnHost::Content::kNeeded);
     OnHost target(output, OnHost::Content::kOverwritten);
     const int64_t row_bytes = row_size(output);
@@ -154,6 +156,7 @@ class MpiCommunicator final : public Communicator {
     require_contiguous(tensor, "broadcast");
     require_root(root, size_);
     require_usable("broadcast");
+    const Waiting waiting(*this);
     OnHost host(tensor, rank_ == root ? OnHost::Content::kNeeded : OnHost::Content::kOverwritten);
     broadcast_bytes(host.bytes(), host.byte_count(), root, "broadcast");
     if (rank_ != root) host.bring_back();
@@ -161,6 +164,7 @@ class MpiCommunicator final : public Communicator {
 
   void barrier() override {
     require_usable("barrier");
+    const Waiting waiting(*this);
     check(MPI_Barrier(comm_), "barrier");
   }
 
@@ -170,6 +174,12 @@ class MpiCommunicator final : public Communicator {
     require_color(color);
     require_usable("split");
     return derive("split", [&](MPI_Comm* part) { return MPI_Comm_split(comm_, color, key, part); });
+  }
+
+  bool agree(bool yes) override {
+    if (!session_.fault_tolerant()) return Communicator::agree(yes);
+    const Waiting waiting(*this);
+    return all_say(yes);
   }
 
   int lost_rank() override {
@@ -189,8 +199,12 @@ class MpiCommunicator final : public Communicator {
       require_usable("shrink");
       return duplicate();
     }
+    const Waiting waiting(*this);
     ulfm::revoke(comm_);
     usable_ = false;
+    session_.note_lost_peer();
+    // A survivor may be in agree(), where only another agreement reaches it.
+    if (!refused_) all_say(false);
     // Again when one more rank dies meanwhile; each time there is one rank less.
     for (int attempt = 0; attempt < size_; ++attempt) {
       MPI_Comm survivors = MPI_COMM_NULL;
@@ -209,19 +223,28 @@ class MpiCommunicator final : public Communicator {
   // made it: Open MPI 5.0 crashes when the revocation of a communicator reaches a rank that is
   // still making it.
   std::unique_ptr<Communicator> derive(const char* operation, auto make) {
+    const Waiting waiting(*this);
     MPI_Comm made = MPI_COMM_NULL;
     const int code = make(&made);
     if (session_.fault_tolerant()) {
       if (code != MPI_SUCCESS) ulfm::revoke(comm_);  // frees whoever waits for this rank
-      const bool all_have_it = ulfm::agree(comm_, code == MPI_SUCCESS);
+      const bool all_have_it = all_say(code == MPI_SUCCESS);
       if (code == MPI_SUCCESS && !all_have_it) throw_peer_lost(operation);
     }
     check(code, operation);
     return wrap(made);
   }
 
+  // After a no, every rank goes on with shrink().
+  bool all_say(bool yes) {
+    const bool all = ulfm::agree(comm_, yes);
+    refused_ = refused_ || !all;
+    return all;
+  }
+
   void all_reduce(const at::Tensor& tensor, MPI_Op op, const char* name) {
     require_usable(name);
+    const Waiting waiting(*this);
     OnHost host(tensor, OnHost::Content::kNeeded);
     const MPI_Datatype type = type_of(tensor.scalar_type());
     const int64_t item = tensor.element_size();
@@ -321,6 +344,7 @@ class MpiCommunicator final : public Communicator {
   int size_ = 1;
   std::vector<int> world_ranks_;  // per rank of this group
   bool usable_ = true;            // false once a peer was lost, and after shrink()
+  bool refused_ = false;          // an agreement ended with no, on all ranks
 };
 
 }  // namespace

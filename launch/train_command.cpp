@@ -184,6 +184,10 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   });
   if (!first) place.directory.emplace(folder);
 
+  const auto successor = [&] {
+    progress = make_progress(command.progress, trainer->epochs());
+    return progress.get();
+  };
   const auto result = trainer::run_trial({.settings = settings,
                                           .data = data,
                                           .ranks = ranks,
@@ -193,12 +197,15 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .identity = identity,
                                           .lock = place.lock.get(),
                                           .save_first = command.init_from.has_value(),
-                                          .resumed = std::move(checkpoint)},
+                                          .resumed = std::move(checkpoint),
+                                          .successor = successor},
                                          *trainer);
   progress.reset();
-  if (first) std::fputs(summary_report(result, place.directory->path()).c_str(), report_stream());
+  if (result.written_here)
+    std::fputs(summary_report(result, place.directory->path()).c_str(), report_stream());
   if (!result.error.empty())
-    throw SharedError(static_cast<ExitCode>(result.exit_code), first ? result.error : "");
+    throw SharedError(static_cast<ExitCode>(result.exit_code),
+                      result.written_here ? result.error : "");
   return static_cast<ExitCode>(result.exit_code);
 }
 

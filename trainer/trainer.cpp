@@ -34,7 +34,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
                  comm::Communicator& ranks, ThreadTeam& team, at::Device device)
     : settings_(settings),
       data_(data),
-      ranks_(ranks),
+      ranks_(&ranks),
       team_(team),
       model_(model_of(settings, data.observed())),
       objective_(objective_of(settings, data.observed())),
@@ -49,17 +49,33 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
   if (settings.optimizer.kind == "adam")
     pack_.state.select(1, 1).fill_(settings.optimizer.second_moment_start);
   epoch_sums_ = at::zeros({count, kMetricSums}, at::kDouble);
+  make_step();
+  for (auto& row : pack_.rows) row.rate.total_steps = static_cast<double>(total_steps());
+}
+
+void Trainer::make_step() {
   step_ = std::make_unique<Step>(StepParts{.model = *model_,
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
                                            .data = data_.train,
                                            .request = request(),
-                                           .batch_size = settings.train.batch_size,
-                                           .shuffle = settings.train.shuffle,
+                                           .batch_size = settings_.train.batch_size,
+                                           .shuffle = settings_.train.shuffle,
                                            .scale = scale_,
-                                           .leaves = leaves_of(settings.train)},
-                                 pack_, ranks_, team_);
-  for (auto& row : pack_.rows) row.rate.total_steps = static_cast<double>(total_steps());
+                                           .leaves = leaves_of(settings_.train)},
+                                 pack_, *ranks_, team_);
+}
+
+void Trainer::leave_group() {
+  pack_.parameters = pack_.parameters.clone();
+  pack_.state = pack_.state.clone();
+}
+
+void Trainer::join(std::shared_ptr<comm::Communicator> survivors) {
+  step_.reset();
+  survivors_ = std::move(survivors);
+  ranks_ = survivors_.get();
+  make_step();
 }
 
 at::Tensor Trainer::initial_weights() {
@@ -72,7 +88,7 @@ at::Tensor Trainer::initial_weights() {
                        weights.select(0, k));
   });
   if (settings_.model.output_bias == "data_mean") {
-    const auto means = pixel_means(data_.train, request(), ranks_, team_);
+    const auto means = pixel_means(data_.train, request(), *ranks_, team_);
     layout.view(weights, model_->output_bias()).copy_(model_->output_bias_for(means));
   }
   return weights;
@@ -155,7 +171,7 @@ SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) 
                    .request = request(),
                    .objective = *objective_,
                    .scale = scale_},
-                  pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
+                  pack_.rows[row], pack_.parameters.narrow(0, row, 1), *ranks_, team_);
 }
 
 void Trainer::run_steps(int64_t count) {

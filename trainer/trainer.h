@@ -67,6 +67,13 @@ class Trainer {
   // Goes to where the snapshot was made, by any trainer of the same settings and number of rows.
   // Every rank does it with an equal snapshot, before its next step.
   void restore(const Snapshot& snapshot);
+  // After a lost peer, on the CPU: first the weights leave what the old group shares, then, when
+  // all survivors hold the same state, the trainer goes on with them. Every survivor calls join();
+  // where it throws comm::PeerLost, both come once more with a still smaller group.
+  void leave_group();
+  void join(std::shared_ptr<comm::Communicator> survivors);
+  comm::Communicator& ranks() const { return *ranks_; }
+
   // Multiplies the learning rate of a row, whatever its schedule, from now on.
   void set_rate_factor(int64_t row, double factor) { pack_.rows.at(row).rate_factor = factor; }
 
@@ -84,15 +91,19 @@ class Trainer {
   const Optimizer& optimizer() const { return optimizer_; }
   const Pack& pack() const { return pack_; }
   int64_t leaves() const { return leaves_of(settings_.train); }
-  int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
+  int64_t steps_per_epoch() const {
+    return (data_.train.examples() + settings_.train.batch_size - 1) / settings_.train.batch_size;
+  }
 
  private:
   BatchRequest request() const;
   at::Tensor initial_weights();
+  void make_step();
 
   Settings settings_;
   const Dataset& data_;
-  comm::Communicator& ranks_;
+  std::shared_ptr<comm::Communicator> survivors_;  // owned here after a loss
+  comm::Communicator* ranks_;
   ThreadTeam& team_;
   std::unique_ptr<models::Model> model_;
   std::unique_ptr<models::Objective> objective_;
