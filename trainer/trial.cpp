@@ -310,6 +310,7 @@ void Trial::open_record() {
 }
 
 void Trial::finish() {
+  ranks().at(trainer_.pack().rows[0].step, "end");
   describe_the_end();
   if (record_) {
     save_the_last();
