@@ -8,6 +8,7 @@
 
 #include "launch/config_level.h"
 #include "launch/nearest_name.h"
+#include "launch/number_text.h"
 #include "trainer/build_info.h"
 #include "trainer/run_directory.h"
 
@@ -20,6 +21,8 @@ constexpr const char* kMainFooter = R"(Examples:
   elbow train configs/kl_vae.cfg objective.kl_wt=1e-2 train.epochs=100
   launch/elbow -n 4 train train.reproducible=exact     four ranks under MPI
   elbow resume runs/first                              go on with a run that was interrupted
+  elbow evaluate runs/first --importance-samples 5000  measure what was trained
+  elbow sample runs/first --kind traversal --out a.npy draw from it
   elbow config configs/kl_vae.cfg train.epochs=3       what would hold, and where each value comes from
   elbow config --keys                                  every key with its range and default
 
@@ -54,6 +57,43 @@ constexpr const char* kBenchFooter = R"(Examples:
   launch/elbow -n 2 bench step --json                  the same on two ranks, as one JSON object
   launch/elbow -n 4 bench comm                         time and bandwidth of sums and gathers)";
 
+constexpr const char* kEvaluateFooter = R"(Examples:
+  elbow evaluate runs/first                            the run's last line of metrics again, and more
+  elbow evaluate runs/first --split train --json
+  launch/elbow -n 4 evaluate runs/first --importance-samples 5000 --examples 1000 --out a.npy
+
+Prints the ELBO in nats per example, statistics of the posterior, mutual information I(x;z) with its bound log N, total
+correlation, and with --importance-samples K the estimate of -log p(x) (Burda et al. 2016): an upper bound in expectation,
+tighter with K. --out writes one line an example (log p(x), effective samples), to compare two models pair by pair.
+The noise is that of training's evaluations, so the last checkpoint gives the logged numbers to the last digit, on any
+number of ranks.)";
+
+constexpr const char* kEncodeFooter = R"(Examples:
+  elbow encode runs/first --data images.npy --out codes.npy      float32 [examples, 2, latent]: means, then scales
+  elbow encode runs/first --split test --out codes.csv           one line an example: mu_0, ..., sigma_0, ...
+
+A data file is .npy (bytes, or float32 in [0, 1]) or IDX, plain or .gz; its images have the size that the run was trained on
+and are binarised as in its evaluations.)";
+
+constexpr const char* kSampleFooter = R"(Kinds:
+  prior            z drawn from N(0, I)                               [count, ...]
+  reconstruction   examples beside what the model makes of them       [count / 2, 2, ...]
+  interpolation    in 8 steps between the codes of two examples       [count / 8, 8, ...]
+  traversal        one unit from -3 to 3 in 8 steps, others at 0, the most active first   [count / 8, 8, ...]
+
+Examples:
+  elbow sample runs/first --out prior.npy
+  elbow sample runs/first --kind traversal --count 80 --out traversal.npy
+
+Writes E[x|z] in [0, 1] as float32 [..., height, width] (or [..., channels, height, width]); the same run and count always give
+the same pictures.)";
+
+constexpr const char* kExportFooter = R"(Example:
+  elbow export runs/first --out first
+
+Writes model.safetensors (PyTorch's layout) and model.json, which says what to build from them;
+docs/rebuild_in_pytorch.py does that.)";
+
 // CLI11's help, with words for what our one positional takes.
 class Help : public CLI::Formatter {
  public:
@@ -61,10 +101,10 @@ class Help : public CLI::Formatter {
 
   std::string make_usage(const CLI::App* app, std::string) const override {
     const bool is_verb = app->get_parent() != nullptr;
-    const bool is_bench = app->get_name() == "bench";
     return fmt::format("\nUsage: elbow {}{}\n", is_verb ? app->get_name() : "COMMAND ...",
-                       is_bench                      ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
+                       app->get_name() == "bench"    ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
                        : app->get_name() == "resume" ? " RUN [key=value ...] [FLAGS]"
+                       : opens_run(app)              ? " RUN [key=value ...] [FLAGS]"
                        : is_verb                     ? " [CONFIG] [key=value ...] [FLAGS]"
                                                      : "");
   }
@@ -73,8 +113,17 @@ class Help : public CLI::Formatter {
     if (app->get_name() == "resume")
       return "\nRUN         a run's folder\n"
              "key=value   settings that replace the run's, such as train.epochs=200\n";
+    if (opens_run(app))
+      return "\nRUN         a folder that `elbow train` wrote; the run may still be going on\n"
+             "key=value   train.threads, train.device or data.dir, where this machine differs\n";
     return "\nCONFIG      a .cfg file; without it the built-in kl_vae.cfg\n"
            "key=value   settings that replace the file's, such as train.epochs=3\n";
+  }
+
+ private:
+  static bool opens_run(const CLI::App* app) {
+    const auto name = app->get_name();
+    return name == "evaluate" || name == "encode" || name == "sample" || name == "export";
   }
 };
 
@@ -86,6 +135,13 @@ struct Flags {
   std::string progress = "auto";
   bool keys = false;
   bool json = false;
+  std::string checkpoint = "latest";
+  std::string split = "test";
+  std::string examples;
+  std::string importance_samples = "0";
+  std::string data;
+  std::string kind = "prior";
+  std::string count = "64";
 };
 
 // Everything that CLI11 knows of one invocation.
@@ -97,6 +153,10 @@ struct Grammar {
   CLI::App* resume = nullptr;
   CLI::App* config = nullptr;
   CLI::App* bench = nullptr;
+  CLI::App* evaluate = nullptr;
+  CLI::App* encode = nullptr;
+  CLI::App* sample = nullptr;
+  CLI::App* export_verb = nullptr;
 
   Grammar() {
     app.footer(kMainFooter);
@@ -133,6 +193,56 @@ struct Grammar {
     bench->allow_extras();
     bench->add_option("words", flags.words);
     bench->add_flag("--json", flags.json, "Print one JSON object");
+    add_evaluate();
+    add_encode();
+    add_sample();
+    export_verb = verb_on_run("export", "Write the network for other programs", kExportFooter);
+    export_verb->add_option("--out", flags.out, "Folder to write")->type_name("DIR");
+  }
+
+  CLI::App* verb_on_run(const char* name, const char* what, const char* footer) {
+    CLI::App* verb = app.add_subcommand(name, what);
+    verb->footer(footer);
+    verb->allow_extras();
+    verb->add_option("words", flags.words);
+    verb->add_option("--checkpoint", flags.checkpoint, "Which weights (default latest)")
+        ->type_name("best|latest|STEP");
+    return verb;
+  }
+
+  void add_evaluate() {
+    evaluate = verb_on_run("evaluate", "Measure a trained model on a split", kEvaluateFooter);
+    add_split(evaluate);
+    evaluate->add_option("--examples", flags.examples, "Importance-sample only the split's first N")
+        ->type_name("N");
+    evaluate
+        ->add_option("--importance-samples", flags.importance_samples,
+                     "Estimate -log p(x) with K samples an example (default 0: do not)")
+        ->type_name("K");
+    evaluate->add_option("--out", flags.out, "Write log p(x) and effective samples of each example")
+        ->type_name("FILE.npy");
+    evaluate->add_flag("--json", flags.json, "Print one JSON object");
+  }
+
+  void add_encode() {
+    encode = verb_on_run("encode", "Write the latent codes of images", kEncodeFooter);
+    encode->add_option("--data", flags.data, "Images to encode")->type_name("FILE");
+    add_split(encode);
+    encode->add_option("--out", flags.out, "File to write")->type_name("FILE.npy|.csv");
+  }
+
+  void add_sample() {
+    sample = verb_on_run("sample", "Draw pictures from a trained model", kSampleFooter);
+    sample->add_option("--kind", flags.kind, "What to draw (default prior)")
+        ->type_name("prior|reconstruction|interpolation|traversal");
+    sample->add_option("--count", flags.count, "How many pictures (default 64)")->type_name("N");
+    add_split(sample);
+    sample->add_option("--out", flags.out, "File to write")->type_name("FILE.npy");
+  }
+
+  void add_split(CLI::App* verb) {
+    verb->add_option("--split", flags.split, "Which examples (default test)")
+        ->type_name("train|validation|test");
   }
 
   void add_progress(CLI::App* verb) {
@@ -150,7 +260,8 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names = {"train", "resume", "config", "bench"};
+  static const std::vector<std::string> names = {"train",    "resume", "config", "bench",
+                                                 "evaluate", "encode", "sample", "export"};
   return names;
 }
 
@@ -182,7 +293,9 @@ void check_first_word(const Grammar& grammar, const std::vector<std::string>& ar
 }
 
 const CLI::App& chosen(const Grammar& grammar) {
-  for (const CLI::App* verb : {grammar.train, grammar.resume, grammar.config, grammar.bench})
+  for (const CLI::App* verb :
+       {grammar.train, grammar.resume, grammar.config, grammar.bench, grammar.evaluate,
+        grammar.encode, grammar.sample, grammar.export_verb})
     if (verb->parsed()) return *verb;
   return grammar.app;
 }
@@ -269,6 +382,98 @@ BenchCommand bench_command(Flags flags) {
   return command;
 }
 
+int64_t whole_number(const std::string& flag, const std::string& text, int64_t low, int64_t high) {
+  const auto value = integer_from_text(text);
+  if (!value || *value < low || *value > high)
+    throw UsageError(fmt::format("{} = '{}' (command line) is not an integer from {} to {}", flag,
+                                 shown(text), low, high));
+  return *value;
+}
+
+// RUN, which checkpoint, and the words.
+RunChoice run_choice(const char* verb, Flags& flags) {
+  if (flags.words.empty() || flags.words.front().empty() ||
+      flags.words.front().find('=') != std::string::npos) {
+    throw UsageError(fmt::format(
+        "which run? give the folder that `elbow train` wrote: elbow {} RUN; see `elbow {} --help`",
+        verb, verb));
+  }
+  RunChoice choice{.run = flags.words.front(), .checkpoint = flags.checkpoint};
+  choice.words.assign(flags.words.begin() + 1, flags.words.end());
+  if (choice.checkpoint != "best" && choice.checkpoint != "latest" &&
+      integer_from_text(choice.checkpoint).value_or(-1) < 0) {
+    throw UsageError(
+        fmt::format("--checkpoint = '{}' (command line) is not known{}; allowed: best, "
+                    "latest, or the number of a step",
+                    shown(choice.checkpoint), did_you_mean(choice.checkpoint, {"best", "latest"})));
+  }
+  one_of<bool>("--split", flags.split, {{"train", true}, {"validation", true}, {"test", true}});
+  return choice;
+}
+
+// The file or folder of --out, with one of these endings.
+std::filesystem::path required_out(const char* verb, const std::string& out,
+                                   const std::vector<std::string>& endings) {
+  if (out.empty())
+    throw UsageError(
+        fmt::format("--out is missing: say where to write; see `elbow {} --help`", verb));
+  const auto ending = std::filesystem::path(out).extension().string();
+  if (!endings.empty() && std::find(endings.begin(), endings.end(), ending) == endings.end()) {
+    throw UsageError(fmt::format("--out = '{}' (command line) must end in {}", shown(out),
+                                 fmt::join(endings, " or ")));
+  }
+  return out;
+}
+
+EvaluateCommand evaluate_command(Flags flags, bool out_given) {
+  EvaluateCommand command{.choice = run_choice("evaluate", flags)};
+  command.split = flags.split;
+  command.json = flags.json;
+  if (!flags.examples.empty())
+    command.examples = whole_number("--examples", flags.examples, 1, 4294967295);
+  command.importance_samples =
+      whole_number("--importance-samples", flags.importance_samples, 0, 1000000);
+  if (out_given) command.out = required_out("evaluate", flags.out, {".npy"});
+  if (command.importance_samples == 0 && (out_given || command.examples)) {
+    throw UsageError(
+        fmt::format("{} is for the importance-sampled log p(x): add "
+                    "--importance-samples K",
+                    out_given ? "--out" : "--examples"));
+  }
+  return command;
+}
+
+EncodeCommand encode_command(Flags flags, bool split_given) {
+  EncodeCommand command{.choice = run_choice("encode", flags)};
+  command.split = flags.split;
+  if (!flags.data.empty() && split_given)
+    throw UsageError("--data and --split exclude each other: give one of them");
+  if (!flags.data.empty()) command.data = flags.data;
+  if (flags.data.empty() && !split_given)
+    throw UsageError("what to encode? give --data FILE, or --split test");
+  command.out = required_out("encode", flags.out, {".npy", ".csv"});
+  return command;
+}
+
+SampleCommand sample_command(Flags flags) {
+  SampleCommand command{.choice = run_choice("sample", flags)};
+  command.split = flags.split;
+  command.kind = one_of<SampleKind>("--kind", flags.kind,
+                                    {{"prior", SampleKind::kPrior},
+                                     {"reconstruction", SampleKind::kReconstruction},
+                                     {"interpolation", SampleKind::kInterpolation},
+                                     {"traversal", SampleKind::kTraversal}});
+  command.count = whole_number("--count", flags.count, 1, 1000000);
+  command.out = required_out("sample", flags.out, {".npy"});
+  return command;
+}
+
+ExportCommand export_command(Flags flags) {
+  ExportCommand command{.choice = run_choice("export", flags)};
+  command.out = required_out("export", flags.out, {});
+  return command;
+}
+
 }  // namespace
 
 Command parse_command_line(const std::vector<std::string>& arguments) {
@@ -292,6 +497,12 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
                          grammar.train->count("--init-from") > 0);
   if (grammar.resume->parsed()) return resume_command(std::move(grammar.flags));
   if (grammar.bench->parsed()) return bench_command(std::move(grammar.flags));
+  if (grammar.evaluate->parsed())
+    return evaluate_command(std::move(grammar.flags), grammar.evaluate->count("--out") > 0);
+  if (grammar.encode->parsed())
+    return encode_command(std::move(grammar.flags), grammar.encode->count("--split") > 0);
+  if (grammar.sample->parsed()) return sample_command(std::move(grammar.flags));
+  if (grammar.export_verb->parsed()) return export_command(std::move(grammar.flags));
   return config_command(std::move(grammar.flags));
 }
 

@@ -1,6 +1,7 @@
 // Verbs and flags of `elbow`. Knows nothing of what a verb does.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "launch/progress_style.h"
+#include "launch/run_choice.h"
 #include "trainer/error.h"
 
 namespace elbow::launch {
@@ -49,12 +51,44 @@ struct BenchCommand {
   bool json = false;  // one JSON object instead of a table
 };
 
+struct EvaluateCommand {
+  RunChoice choice;
+  std::string split = "test";
+  int64_t importance_samples = 0;            // 0: no importance-sampled likelihood
+  std::optional<int64_t> examples;           // of it: the split's first N; unset: all
+  std::optional<std::filesystem::path> out;  // .npy with the likelihood of each example
+  bool json = false;                         // one JSON object instead of a table
+};
+
+struct EncodeCommand {
+  RunChoice choice;
+  std::optional<std::filesystem::path> data;  // a file of images; unset: a split of the run
+  std::string split = "test";
+  std::filesystem::path out;  // .npy or .csv
+};
+
+enum class SampleKind { kPrior, kReconstruction, kInterpolation, kTraversal };
+
+struct SampleCommand {
+  RunChoice choice;
+  SampleKind kind = SampleKind::kPrior;
+  int64_t count = 64;  // pictures
+  std::string split = "test";
+  std::filesystem::path out;  // .npy
+};
+
+struct ExportCommand {
+  RunChoice choice;
+  std::filesystem::path out;  // a folder
+};
+
 // --help and --version: a text for standard output.
 struct ShowText {
   std::string text;
 };
 
-using Command = std::variant<TrainCommand, ConfigCommand, BenchCommand, ShowText>;
+using Command = std::variant<TrainCommand, ConfigCommand, BenchCommand, EvaluateCommand,
+                             EncodeCommand, SampleCommand, ExportCommand, ShowText>;
 
 // `arguments`: without the program's name. Throws UsageError.
 Command parse_command_line(const std::vector<std::string>& arguments);

@@ -8,8 +8,8 @@ namespace elbow::launch {
 namespace {
 
 bool needs_ranks(const Command& command) {
-  return std::holds_alternative<TrainCommand>(command) ||
-         std::holds_alternative<BenchCommand>(command);
+  return !std::holds_alternative<ConfigCommand>(command) &&
+         !std::holds_alternative<ShowText>(command);
 }
 
 ExitCode run_alone(const Command& command) {
@@ -34,6 +34,14 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
     if (const auto* train = std::get_if<TrainCommand>(&*command))
       return run_train(*train, arguments, world);
     if (const auto* bench = std::get_if<BenchCommand>(&*command)) return run_bench(*bench, world);
+    if (const auto* evaluate = std::get_if<EvaluateCommand>(&*command))
+      return run_evaluate(*evaluate, world);
+    if (const auto* encode = std::get_if<EncodeCommand>(&*command))
+      return run_encode(*encode, world);
+    if (const auto* sample = std::get_if<SampleCommand>(&*command))
+      return run_sample(*sample, world);
+    if (const auto* exported = std::get_if<ExportCommand>(&*command))
+      return run_export(*exported, world);
     return world.ranks().rank() == 0 ? run_alone(*command) : ExitCode::kDone;
   });
 }

@@ -20,5 +20,9 @@ ExitCode run_config(const ConfigCommand& command);
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world);
 ExitCode run_bench(const BenchCommand& command, World& world);
+ExitCode run_evaluate(const EvaluateCommand& command, World& world);
+ExitCode run_encode(const EncodeCommand& command, World& world);
+ExitCode run_sample(const SampleCommand& command, World& world);
+ExitCode run_export(const ExportCommand& command, World& world);
 
 }  // namespace elbow::launch

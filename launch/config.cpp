@@ -103,6 +103,21 @@ void refuse_synthetic_keys(const ParsedConfig& config) {
   }
 }
 
+void check_npy_keys(const ParsedConfig& config) {
+  const trainer::DataSettings& data = config.settings.data;
+  const bool is_npy = data.source == "npy";
+  for (const char* key :
+       {"data.train_images", "data.test_images", "data.train_labels", "data.test_labels"}) {
+    const bool given = !find_setting(key)->print(config.settings).empty();
+    if (given && !is_npy)
+      throw SettingError(fmt::format("{} has no effect with {}: add data.source=npy",
+                                     stated(config, key), stated(config, "data.source")));
+    if (!given && is_npy && std::string_view(key).ends_with("images"))
+      throw SettingError(
+          fmt::format("{} needs {}, the path of a .npy file", stated(config, "data.source"), key));
+  }
+}
+
 // What no single key shows. Whatever needs the data or the ranks is checked where those are known.
 void check_together(const ParsedConfig& config) {
   const trainer::Settings& s = config.settings;
@@ -119,6 +134,7 @@ void check_together(const ParsedConfig& config) {
                                    stated(config, "data.in_memory"),
                                    stated(config, "data.source")));
   }
+  check_npy_keys(config);
   if (s.data.source != "synthetic") refuse_synthetic_keys(config);
   if (s.train.leaves > s.train.batch_size) {
     throw SettingError(fmt::format("{} is more than {}: allowed are at most as many leaves as rows",
@@ -147,8 +163,11 @@ ParsedConfig config_from(std::vector<ConfigLevel> levels) {  // highest level fi
   auto& objective = config.settings.objective;
   if (!objective.beta && !objective.kl_wt) objective.beta = 1.0;
   check_together(config);
-  auto& folder = config.settings.data.dir;
-  if (!folder.empty()) folder = std::filesystem::absolute(folder).lexically_normal().string();
+  auto& data = config.settings.data;
+  for (std::string* path :
+       {&data.dir, &data.train_images, &data.test_images, &data.train_labels, &data.test_labels}) {
+    if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
+  }
   return config;
 }
 

@@ -60,7 +60,7 @@ std::string settings_help() {
     if (setting.section() != section) text += "\n";
     section = setting.section();
     const std::string value = setting.print(defaults);
-    text += fmt::format("{:<24}{}\n{:24}{}, default {}; allowed: {}\n", setting.key, setting.help,
+    text += fmt::format("{:<31}{}\n{:31}{}, default {}; allowed: {}\n", setting.key, setting.help,
                         "", setting.type, value.empty() ? "unset" : value, setting.allowed);
   }
   return text;

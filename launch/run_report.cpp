@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "launch/evaluation_report.h"
 #include "launch/progress_text.h"
 #include "launch/warnings.h"
 
@@ -152,7 +153,8 @@ std::string settings_report(const Settings& s, const RunDescription& run) {
 std::string summary_report(const trainer::RunResult& result, const std::filesystem::path& folder) {
   std::string text = line("end", end_text(result));
   for (const trainer::SplitMetrics& metrics : result.final_metrics)
-    text += line(metrics.split.c_str(), metrics_text(metrics));
+    text += line(metrics.split.c_str(), metrics_text(metrics)) +
+            (metrics.posterior ? line("posterior", posterior_text(metrics)) : "");
   if (result.best)
     text += line("best", fmt::format("{} elbo {:.2f} nats in epoch {}", result.best->split,
                                      result.best->elbo_nats, result.best->epoch));

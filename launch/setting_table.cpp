@@ -134,11 +134,11 @@ Setting choice(std::string key, Place place, std::vector<std::string> choices, s
 }
 
 template <class Place>
-Setting folder(std::string key, Place place, std::string help) {
+Setting path(std::string key, Place place, std::string allowed, std::string help) {
   return {
       .key = std::move(key),
       .type = "text",
-      .allowed = "a folder's path",
+      .allowed = std::move(allowed),
       .help = std::move(help),
       .set =
           [=](Settings& s, const std::string& text) {
@@ -282,11 +282,20 @@ Setting leaves() {
 void add_data(std::vector<Setting>& table) {
   using D = trainer::DataSettings;
   const auto in = [](auto member) { return at(&Settings::data, member); };
-  table.push_back(choice("data.source", in(&D::source), {"mnist", "idx", "synthetic"},
-                         "mnist: the copy inside the program; idx: files in data.dir; synthetic: "
-                         "drawn shapes"));
-  table.push_back(changeable(  // its files are compared by their hashes
-      folder("data.dir", in(&D::dir), "idx: folder with MNIST's four file names, also as .gz")));
+  table.push_back(choice("data.source", in(&D::source), {"mnist", "idx", "npy", "synthetic"},
+                         "mnist: the copy inside the program; idx: files in data.dir; npy: files "
+                         "of NumPy; synthetic: drawn shapes"));
+  // Where files lie may change: they are compared by their hashes.
+  const auto add = [&](Setting setting) { table.push_back(changeable(std::move(setting))); };
+  add(path("data.dir", in(&D::dir), "a folder's path",
+           "idx: folder with MNIST's four file names, also as .gz"));
+  const char* file = "a file's path";
+  add(path("data.train_images", in(&D::train_images), file,
+           "npy: bytes, or float32 in [0, 1]; [N, H, W], [N, H, W, 3] or [N, 3, H, W]"));
+  add(path("data.test_images", in(&D::test_images), file, "npy: the same for test"));
+  add(path("data.train_labels", in(&D::train_labels), file,
+           "npy: bytes or int64 [N], 0 to 255; may be left out"));
+  add(path("data.test_labels", in(&D::test_labels), file, "npy: the same for test"));
   table.push_back(integer("data.validation", in(&D::validation), {0, 4294967295},
                           "the last N training examples become the validation split; 0: none"));
   table.push_back(choice("data.binarise", in(&D::binarise),

@@ -23,16 +23,6 @@ ParsedConfig shared_config(World& world, const std::optional<std::filesystem::pa
   return config;
 }
 
-// Cores that this process may use, shared with the other ranks of its host. A GPU needs one.
-int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& session,
-                   const Devices& devices) {
-  if (!devices.own.is_cpu()) return 1;
-  if (settings.train.threads > 0) return settings.train.threads;
-  cpu_set_t cores;
-  const int64_t usable = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-  return std::max<int64_t>(1, usable / session.local_size());
-}
-
 // Fixes MKL's branch to `branch`, or where that is empty to the best one that all ranks have. Every
 // rank calls it, before its first product.
 std::string agree_on_mkl_branch(World& world, std::string branch) {
@@ -45,7 +35,17 @@ std::string agree_on_mkl_branch(World& world, std::string branch) {
   return branch;
 }
 
-// The devices, and in exact mode all that its bits rely on.
+}  // namespace
+
+int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& session,
+                   const Devices& devices) {
+  if (!devices.own.is_cpu()) return 1;
+  if (settings.train.threads > 0) return settings.train.threads;
+  cpu_set_t cores;
+  const int64_t usable = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+  return std::max<int64_t>(1, usable / session.local_size());
+}
+
 Devices agree_on_devices(const trainer::TrainSettings& settings, World& world,
                          const std::string& mkl_branch) {
   auto devices = choose_devices(settings, world);
@@ -56,8 +56,6 @@ Devices agree_on_devices(const trainer::TrainSettings& settings, World& world,
     devices.exact_settings["mkl_branch"] = agree_on_mkl_branch(world, mkl_branch);
   return devices;
 }
-
-}  // namespace
 
 std::unique_ptr<Training> prepare_training(World& world,
                                            const std::optional<std::filesystem::path>& file,

@@ -31,10 +31,19 @@ struct Training {
   }
 };
 
+// Cores that this process may use, shared with the other ranks of its host. A GPU needs one.
+int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& session,
+                   const Devices& devices);
+
+// The devices, and in exact mode all that its bits rely on. Every rank calls it, before its first
+// product. mkl_branch: what exact mode must take on CPUs, because a run was begun with it; "" is
+// the best that all ranks have. Throws SharedError.
+Devices agree_on_devices(const trainer::TrainSettings& settings, World& world,
+                         const std::string& mkl_branch = "");
+
 // Reads the configuration on rank 0 and the data on every rank, agrees on devices and, in exact
 // mode, on what its bits rely on, and builds the trainer. Every rank calls it, before its first
-// product. `world` must outlive the result. mkl_branch: what exact mode must take on CPUs, because
-// a run was begun with it; "" is the best that all ranks have. Throws SharedError.
+// product. `world` must outlive the result. Throws SharedError.
 std::unique_ptr<Training> prepare_training(World& world,
                                            const std::optional<std::filesystem::path>& file,
                                            const std::vector<std::string>& words,

@@ -47,7 +47,8 @@ void initialise(const ParameterLayout& layout, Initialisation how, double standa
     const int64_t lines = parameter.count() / columns;
     for (const auto& part : parameter.parts) {
       const int64_t width = part.end - part.begin;
-      const double glorot = std::sqrt(6.0 / static_cast<double>(parameter.fan_in + width));
+      const int64_t fan_out = parameter.fan_out > 0 ? parameter.fan_out : width;
+      const double glorot = std::sqrt(6.0 / static_cast<double>(parameter.fan_in + fan_out));
       const double pytorch = 1.0 / std::sqrt(static_cast<double>(parameter.fan_in));
       for (int64_t i = 0; i < lines; ++i) {
         for (int64_t j = 0; j < width; ++j) {

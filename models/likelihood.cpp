@@ -159,4 +159,14 @@ at::Tensor output_for_mean(Likelihood likelihood, const at::Tensor& means) {
   return logits ? at::logit(means.clamp(0.001, 0.999)) : means;
 }
 
+at::Tensor mean_of_output(Likelihood likelihood, const at::Tensor& output) {
+  if (likelihood == Likelihood::kBernoulli) return output.sigmoid();
+  if (likelihood != Likelihood::kContinuousBernoulli) return output;
+  // The two terms cancel near 0; there the mean is 1/2 + a / 12 - a^3 / 720.
+  const auto series = 0.5 + output / 12 - output.pow(3) / 720;
+  const auto near = output.abs() < 0.3;
+  const auto a = at::where(near, at::ones_like(output), output);
+  return at::where(near, series, (-at::expm1(-a)).reciprocal() - a.reciprocal());
+}
+
 }  // namespace elbow::models

@@ -50,4 +50,9 @@ at::Tensor gaussian_nats_of(const at::Tensor& half_squares, const at::Tensor& lo
 // 0.999] (Burda et al. 2016's first bias).
 at::Tensor output_for_mean(Likelihood likelihood, const at::Tensor& means);
 
+// E[x | z] from the decoder's output, of any shape: the sigmoid for a Bernoulli; for the continuous
+// one, whose density is proportional to exp(a x) on [0, 1], 1 / (1 - exp(-a)) - 1 / a; the output
+// itself for a Gaussian.
+at::Tensor mean_of_output(Likelihood likelihood, const at::Tensor& output);
+
 }  // namespace elbow::models

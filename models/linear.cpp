@@ -1,49 +1,17 @@
 #include "models/linear.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Dispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <stdexcept>
 
-#include "models/forms.h"
-#include "models/loops.h"
+#include "models/bias_activation.h"
 
 namespace elbow::models {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-at::Tensor activated(const at::Tensor& a, Activation kind) {
-  switch (kind) {
-    case Activation::kTanh:
-      return a.tanh();
-    case Activation::kRelu:
-      return a.relu();
-    case Activation::kSigmoid:
-      return a.sigmoid();
-    case Activation::kSoftplus:
-      return a.clamp_min(0) + at::log1p((-a.abs()).exp());
-    default:
-      return a;
-  }
-}
-
-at::Tensor slope(const at::Tensor& y, Activation kind) {
-  switch (kind) {
-    case Activation::kTanh:
-      return 1 - y * y;
-    case Activation::kRelu:
-      return (y > 0).to(y.scalar_type());
-    case Activation::kSigmoid:
-      return y * (1 - y);
-    case Activation::kSoftplus:
-      return -at::expm1(-y);
-    default:
-      return at::ones_like(y);
-  }
-}
 
 // A layer's parameters, hidden from autograd in a plain struct: they are views of one flat buffer
 // that shares a version counter, and their gradients are written in place. `weight` is what
@@ -64,18 +32,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
     const auto multiplied = operand(x, places.weight);
     multiply(multiplied, places.weight, y);
-    if (fused(x)) {
-      AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "linear", [&] {
-        const int64_t block = y.size(1) * y.size(2);
-        for (int64_t k = 0; k < y.size(0); ++k) {
-          loops::add_bias_and_activate(y.mutable_data_ptr<scalar_t>() + k * block,
-                                       bias.const_data_ptr<scalar_t>() + k * bias.stride(0),
-                                       y.size(1), y.size(2), activation);
-        }
-      });
-    } else {
-      y = activated(y.add_(bias.unsqueeze(1)), activation);
-    }
+    y = add_bias_and_activate(y, bias, activation);
     if (!places.weight_gradient.defined()) return y;
     context->save_for_backward(
         {multiplied, activation == Activation::kIdentity ? at::Tensor() : y});
@@ -97,24 +54,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     auto bias_gradient = context->saved_data["bias_gradient"].toTensor();
 
     const auto dy = gradients[0].contiguous();
-    auto da = dy;
-    if (fused(dy)) {
-      if (activation != Activation::kIdentity) da = at::empty_like(dy);
-      AT_DISPATCH_FLOATING_TYPES(dy.scalar_type(), "linear_backward", [&] {
-        const int64_t block = dy.size(1) * dy.size(2);
-        for (int64_t k = 0; k < dy.size(0); ++k) {
-          loops::activation_backward(
-              dy.const_data_ptr<scalar_t>() + k * block,
-              y.defined() ? y.const_data_ptr<scalar_t>() + k * block : nullptr,
-              da.mutable_data_ptr<scalar_t>() + k * block,
-              bias_gradient.mutable_data_ptr<scalar_t>() + k * bias_gradient.stride(0), dy.size(1),
-              dy.size(2), activation);
-        }
-      });
-    } else {
-      if (activation != Activation::kIdentity) da = dy * slope(y, activation);
-      at::sum_out(bias_gradient, da, {1});
-    }
+    const auto da = activation_backward(dy, y, activation, bias_gradient);
     const auto multiplied = operand(da, weight);
     multiply(x.transpose(1, 2), multiplied, weight_gradient);
     at::Tensor dx;
@@ -130,10 +70,15 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
 Linear::Linear(ParameterLayout& layout, int64_t in,
                const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,
-               Precision precision)
+               Precision precision, DenseNeighbour neighbour)
     : activation_(activation), precision_(precision) {
-  Parameter weight{.shape = {in, 0}, .is_weight = true, .fan_in = in};
-  Parameter bias{.shape = {0}, .is_weight = false, .fan_in = in};
+  Parameter weight{.shape = {in, 0},
+                   .is_weight = true,
+                   .fan_in = in,
+                   .file = neighbour.layout,
+                   .channels = neighbour.channels};
+  Parameter bias{.shape = {0}, .is_weight = false, .fan_in = in, .channels = neighbour.channels};
+  if (neighbour.layout == FileLayout::kToImage) bias.file = neighbour.layout;
   int64_t out = 0;
   for (const auto& [name, width] : heads) {
     weight.parts.push_back({name + ".weight", out, out + width});

@@ -2,8 +2,7 @@
 // for K trials at once.
 //
 // The backward pass writes the gradients of W and b straight into their places in the flat gradient
-// buffer, overwriting them, so autograd never sees a parameter and nothing has to be zeroed. Bias
-// and activation are one loop on the CPU, and ATen operations on other devices (forms.h).
+// buffer, overwriting them, so autograd never sees a parameter and nothing has to be zeroed.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,31 +10,34 @@
 #include <string>
 
 #include "models/elementwise.h"
+#include "models/layer.h"
 #include "models/parameter_layout.h"
 #include "models/products.h"
 
 namespace elbow::models {
 
-class Linear {
+// The image that a dense layer reads or writes, where a convolution stands beside it: its numbers
+// lie position by position here, and channel by channel in files, as PyTorch flattens them.
+struct DenseNeighbour {
+  FileLayout layout = FileLayout::kPlain;  // kFromImage or kToImage
+  int64_t channels = 1;
+};
+
+class Linear : public Layer {
  public:
   // Adds weight [in, out] and bias [out] to the layout, named NAME.weight and NAME.bias. Two heads
   // that read the same input may share one product: `heads` then lists (name, width) of each, out
   // is their sum. precision: of the products' operands.
   Linear(ParameterLayout& layout, int64_t in,
          const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,
-         Precision precision = Precision::kFloat32);
+         Precision precision = Precision::kFloat32, DenseNeighbour neighbour = {});
 
-  // x: [rows, batch, in], float32 or float64.   Returns [rows, batch, out].
-  // Recorded for backward where grad mode is on; then `parameters` must have gradients and outlive
-  // the backward pass. With bfloat16 products `parameters` must have rounded values. Where x needs
-  // no gradient itself (the data), pass it with requires_grad set: its gradient is never computed
-  // unless `input_gradient`.
   at::Tensor forward(const BoundParameters& parameters, const at::Tensor& x,
-                     bool input_gradient) const;
+                     bool input_gradient) const override;
 
   Activation activation() const { return activation_; }
   int weight() const { return weight_; }
-  int bias() const { return bias_; }
+  int bias() const override { return bias_; }
 
  private:
   int weight_;

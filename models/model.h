@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,12 @@ struct Batch {
   LogRatio log_ratio = LogRatio::kNone;  // whether the terms are to have it
 };
 
+// q(z | x) of each example.
+struct Posterior {
+  at::Tensor mean;   // [rows, batch, latent]
+  at::Tensor scale;  // the same, standard deviations
+};
+
 class Model {
  public:
   virtual ~Model() = default;
@@ -34,7 +41,8 @@ class Model {
   virtual Precision precision() const = 0;  // of most products: parameters then come rounded too
 
   // The parameter that the decoder's output starts from, [rows, n], and the values for it that give
-  // the likelihood's parameter at these pixel means, [observed], whatever the latents: [n].
+  // the likelihood's parameter at these pixel means, [observed], whatever the latents: [n]. Where a
+  // convolution gives the output, n is the colours, and their means count.
   virtual int output_bias() const = 0;
   virtual at::Tensor output_bias_for(const at::Tensor& pixel_means) const = 0;
 
@@ -42,8 +50,27 @@ class Model {
   // the backward pass.
   virtual ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const = 0;
 
+  // The two halves of terms(), for what is measured and drawn after training; never recorded.
+  // x: [rows, batch, observed], z: [rows, batch, latent].
+  virtual Posterior encode(const BoundParameters& parameters, const at::Tensor& x) const = 0;
+  // E[x | z]: [rows, batch, observed].
+  virtual at::Tensor decode(const BoundParameters& parameters, const at::Tensor& z) const = 0;
+  // -log p(x | z) in nats, of z [rows, batch * samples, latent], the samples of an example side by
+  // side: [rows, batch * samples]. c10::Error where the likelihood's sigma is pooled over a batch.
+  virtual at::Tensor reconstruction_nats(const BoundParameters& parameters, const at::Tensor& z,
+                                         const at::Tensor& x) const = 0;
+
  protected:
   ParameterLayout layout_;
+};
+
+// Convolutions around the dense layers: stride 2 from the image inwards, mirrored outwards, and at
+// the end one of stride 1 that gives the output.
+struct ImageShape {
+  int64_t height, width;
+  int64_t colours;               // channels of the image, which lie side by side in an example
+  std::vector<int64_t> filters;  // channels of the convolutions, from the image inwards
+  int64_t kernel;                // side of all kernels
 };
 
 struct VaeShape {
@@ -56,9 +83,10 @@ struct VaeShape {
   Likelihood likelihood = Likelihood::kBernoulli;
   double sigma = 1;  // of a Gaussian likelihood: the fixed one, or where the learned one starts
   Precision precision = Precision::kFloat32;
+  std::optional<ImageShape> image{};  // without it, a multilayer perceptron
 };
 
-// Multilayer-perceptron VAE with a Gaussian posterior; Kingma & Welling 2014, appendix C. With
+// VAE with a Gaussian posterior; Kingma & Welling 2014, appendix C. With
 // bfloat16 products the latent head, sampling, KL and likelihood stay in float32.
 std::unique_ptr<Model> make_vae(const VaeShape& shape);
 

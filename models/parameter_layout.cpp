@@ -13,10 +13,36 @@ namespace {
 
 constexpr int64_t kAlignment = 16;  // numbers
 
-// One trial's part in PyTorch's layout: [out, in] for a weight.
-at::Tensor part_of(const at::Tensor& parameter, const ParameterPart& part) {
-  const auto columns = parameter.narrow(-1, part.begin, part.end - part.begin);
+// One trial's part, a view whose numbers are in the order of files; file_shape() is what it is
+// flattened to there.
+at::Tensor part_of(const at::Tensor& values, const Parameter& parameter,
+                   const ParameterPart& part) {
+  const auto columns = values.narrow(-1, part.begin, part.end - part.begin);
+  const int64_t k = parameter.kernel, c = parameter.channels;
+  switch (parameter.file) {
+    case FileLayout::kConvolution:
+      return columns.view({k, k, c, -1}).permute({3, 2, 0, 1});
+    case FileLayout::kTransposedConvolution:
+      return columns.view({-1, k, k, c}).permute({0, 3, 1, 2});
+    case FileLayout::kFromImage:
+      return columns.unflatten(0, {-1, c}).permute({2, 1, 0});
+    case FileLayout::kToImage:
+      if (columns.dim() == 1) return columns.view({-1, c}).t();
+      return columns.unflatten(1, {-1, c}).permute({2, 1, 0});
+    case FileLayout::kPlain:
+      break;
+  }
   return columns.dim() == 2 ? columns.t() : columns;
+}
+
+std::vector<int64_t> file_shape(const at::Tensor& part, const Parameter& parameter) {
+  auto shape = part.sizes().vec();
+  if (parameter.file == FileLayout::kFromImage) shape = {shape[0], shape[1] * shape[2]};
+  if (parameter.file == FileLayout::kToImage) {
+    shape[1] *= shape[0];
+    shape.erase(shape.begin());
+  }
+  return shape;
 }
 
 }  // namespace
@@ -55,7 +81,9 @@ std::vector<std::pair<std::string, at::Tensor>> ParameterLayout::to_named(
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const auto parameter = view(flat, static_cast<int>(i)).select(0, 0);
     for (const auto& part : parameters_[i].parts) {
-      named.emplace_back(part.name, part_of(parameter, part).contiguous().clone());
+      const auto values = part_of(parameter, parameters_[i], part);
+      named.emplace_back(part.name,
+                         values.contiguous().clone().view(file_shape(values, parameters_[i])));
     }
   }
   return named;
@@ -71,13 +99,14 @@ void ParameterLayout::from_named(const std::vector<std::pair<std::string, at::Te
       const auto found = by_name.find(part.name);
       if (found == by_name.end())
         throw std::invalid_argument(fmt::format("the tensor '{}' is missing", part.name));
-      auto target = part_of(parameter, part);
-      if (found->second.sizes() != target.sizes()) {
+      auto target = part_of(parameter, parameters_[i], part);
+      const auto shape = file_shape(target, parameters_[i]);
+      if (found->second.sizes() != at::IntArrayRef(shape)) {
         throw std::invalid_argument(
             fmt::format("the tensor '{}' has shape [{}], the model needs [{}]", part.name,
-                        fmt::join(found->second.sizes(), ", "), fmt::join(target.sizes(), ", ")));
+                        fmt::join(found->second.sizes(), ", "), fmt::join(shape, ", ")));
       }
-      target.copy_(found->second);
+      target.copy_(found->second.reshape(target.sizes()));
       by_name.erase(found);
     }
   }

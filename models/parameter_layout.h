@@ -24,13 +24,27 @@ struct ParameterPart {
   int64_t end;
 };
 
+// How a parameter of one trial, [in, out] or [out], lies in files, which have PyTorch's layout.
+enum class FileLayout {
+  kPlain,                  // [out, in]
+  kConvolution,            // [kernel * kernel * channels, out] as [out, channels, kernel, kernel]
+  kTransposedConvolution,  // [in, kernel * kernel * channels] as [in, channels, kernel, kernel]
+  kFromImage,              // [positions * channels, out] as [out, channels * positions]
+  kToImage,  // [in, positions * channels] as [channels * positions, in]; a bias likewise
+};
+
 struct Parameter {
   std::vector<int64_t> shape;  // of one trial: [in, out] for a weight, [out] for a bias
   bool is_weight;  // weights are decayed and initialised at random, biases are not decayed
   int64_t fan_in;
   std::vector<ParameterPart> parts;
   std::optional<double> start{};  // every number's first value; without it initialise() decides
-  int64_t offset = 0;             // in numbers, within a row; set by the layout
+  int64_t fan_out = 0;            // 0: a part's columns
+  FileLayout file = FileLayout::kPlain;
+  int64_t channels = 1;  // for the layouts that have some
+  int64_t kernel = 1;    // its side
+  int64_t products = 1;  // rows that an example gives to the weight's product
+  int64_t offset = 0;    // in numbers, within a row; set by the layout
   int64_t count() const;
 };
 

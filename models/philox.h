@@ -25,6 +25,7 @@ enum class Purpose : uint32_t {
   kConditionMask = 5,
   kSyntheticData = 6,
   kSearch = 7,
+  kPriorSamples = 8,
 };
 
 struct Philox4 {

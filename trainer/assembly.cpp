@@ -1,7 +1,12 @@
 #include "trainer/assembly.h"
 
+#include <fmt/format.h>
+
 #include "models/linear.h"
+#include "trainer/error.h"
 #include "trainer/leaves.h"
+#include "trainer/mean_picture.h"
+#include "trainer/pixel_counts.h"
 
 namespace elbow::trainer {
 namespace {
@@ -26,6 +31,15 @@ models::RateSchedule rate_schedule_of(const OptimizerSettings& settings) {
   if (settings.schedule == "milestones") how.shape = models::RateShape::kMilestones;
   if (settings.schedule == "cosine") how.shape = models::RateShape::kCosine;
   return how;
+}
+
+Binarise binarise_named(const std::string& name) {
+  if (name == "none") return Binarise::kNone;
+  if (name == "threshold") return Binarise::kThreshold;
+  if (name == "stochastic") return Binarise::kStochastic;
+  if (name == "static") return Binarise::kStatic;
+  throw SettingError(
+      fmt::format("data.binarise = {}: choose none, threshold, stochastic or static", name));
 }
 
 }  // namespace
@@ -79,6 +93,21 @@ std::unique_ptr<models::Objective> objective_of(const Settings& settings, int64_
 int64_t leaves_of(const TrainSettings& settings) {
   if (settings.reproducible != "exact") return 0;
   return settings.leaves > 0 ? settings.leaves : automatic_leaves(settings.batch_size);
+}
+
+BatchRequest request_of(const DataSettings& settings) {
+  return {.binarise = binarise_named(settings.binarise),
+          .threshold = static_cast<int>(settings.threshold)};
+}
+
+double scale_of(const ObjectiveSettings& settings, int64_t observed) {
+  return settings.reduction == "pixel_mean" ? 1.0 / static_cast<double>(observed) : 1.0;
+}
+
+at::Tensor mean_picture_of(const Settings& settings, const Split& train, comm::Communicator& ranks,
+                           ThreadTeam& team) {
+  if (settings.model.likelihood != "bernoulli") return {};
+  return pixel_means(train, request_of(settings.data), ranks, team, kMeanPictureExamples);
 }
 
 }  // namespace elbow::trainer

@@ -3,10 +3,14 @@
 
 #include <memory>
 
+#include "comm/communicator.h"
 #include "models/model.h"
 #include "models/objective.h"
+#include "trainer/batch.h"
+#include "trainer/dataset.h"
 #include "trainer/pack.h"
 #include "trainer/settings.h"
+#include "trainer/thread_team.h"
 
 namespace elbow::trainer {
 
@@ -21,5 +25,14 @@ std::unique_ptr<models::Objective> objective_of(const Settings& settings, int64_
 
 // Leaves of exact mode for these settings; 0 in fast mode.
 int64_t leaves_of(const TrainSettings& settings);
+
+// How bytes become numbers in training, and the scale of the loss: 1, or 1 / observed.
+BatchRequest request_of(const DataSettings& settings);
+double scale_of(const ObjectiveSettings& settings, int64_t observed);
+
+// The picture that a collapsed model draws (mean_picture.h), where the likelihood is a Bernoulli;
+// else undefined. Every rank calls it. Throws comm::PeerLost, DataError.
+at::Tensor mean_picture_of(const Settings& settings, const Split& train, comm::Communicator& ranks,
+                           ThreadTeam& team);
 
 }  // namespace elbow::trainer

@@ -79,9 +79,36 @@ void fill_row(const uint8_t* bytes, int64_t count, const BatchRequest& request, 
   }
 }
 
+// The same of numbers in [0, 1], whose bytes would be 255 times as large. A draw compares word /
+// 2^32 with the number, exactly, as binarised() does with a byte.
+void fill_row(const float* values, int64_t count, const BatchRequest& request, uint32_t example,
+              float* out) {
+  if (request.binarise == Binarise::kNone) {
+    std::copy_n(values, count, out);
+    return;
+  }
+  if (request.binarise == Binarise::kThreshold) {
+    const auto threshold = static_cast<float>(request.threshold);
+    for (int64_t i = 0; i < count; ++i) out[i] = values[i] * 255.0f >= threshold ? 1.0f : 0.0f;
+    return;
+  }
+  const auto key = request.binarise == Binarise::kStochastic
+                       ? models::stochastic_binarisation(request.seed, request.time, example)
+                       : models::static_binarisation(example);
+  for (int64_t begin = 0; begin < count; begin += 4) {
+    const auto random = models::random_block(key, static_cast<uint32_t>(begin / 4));
+    for (int64_t i = begin; i < std::min(begin + 4, count); ++i) {
+      constexpr double kWords = 4294967296.0;
+      out[i] = random.word[i - begin] < values[i] * kWords ? 1.0f : 0.0f;
+    }
+  }
+}
+
 // Shuffled rows lie anywhere in memory: asks for the next one while this one is worked on.
-void prefetch(const uint8_t* bytes, int64_t count) {
-  for (int64_t i = 0; i < count; i += 64) __builtin_prefetch(bytes + i);
+template <class Stored>
+void prefetch(const Stored* stored, int64_t count) {
+  for (int64_t i = 0; i < count; i += 64 / static_cast<int64_t>(sizeof(Stored)))
+    __builtin_prefetch(stored + i);
 }
 
 void check(std::span<const int64_t> indices, int64_t examples, int64_t observed,
@@ -112,22 +139,30 @@ void gather_from(const ExampleSource& source, std::span<const int64_t> indices,
   }
 }
 
+template <class Stored>
+void gather_rows(const Stored* stored, std::span<const int64_t> indices,
+                 const BatchRequest& request, const at::Tensor& out) {
+  const int64_t observed = out.size(1);
+  float* row = out.mutable_data_ptr<float>();
+  for (size_t i = 0; i < indices.size(); ++i) {
+    if (i + 1 < indices.size()) prefetch(stored + indices[i + 1] * observed, observed);
+    const auto example = request.first_index + static_cast<uint32_t>(indices[i]);
+    fill_row(stored + indices[i] * observed, observed, request, example, row);
+    row += observed;
+  }
+}
+
 }  // namespace
 
 void gather(const at::Tensor& images, std::span<const int64_t> indices, const BatchRequest& request,
             at::Tensor out) {
-  TORCH_CHECK(images.dim() == 2 && images.is_contiguous() && images.scalar_type() == at::kByte,
-              "gather: images must be uint8 [examples, observed] and contiguous");
-  const int64_t observed = images.size(1);
-  check(indices, images.size(0), observed, out);
-  const uint8_t* bytes = images.const_data_ptr<uint8_t>();
-  float* row = out.mutable_data_ptr<float>();
-  for (size_t i = 0; i < indices.size(); ++i) {
-    if (i + 1 < indices.size()) prefetch(bytes + indices[i + 1] * observed, observed);
-    const auto example = request.first_index + static_cast<uint32_t>(indices[i]);
-    fill_row(bytes + indices[i] * observed, observed, request, example, row);
-    row += observed;
-  }
+  const bool bytes = images.scalar_type() == at::kByte;
+  TORCH_CHECK(
+      images.dim() == 2 && images.is_contiguous() && (bytes || images.scalar_type() == at::kFloat),
+      "gather: images must be uint8 or float32 [examples, observed] and contiguous");
+  check(indices, images.size(0), images.size(1), out);
+  if (bytes) return gather_rows(images.const_data_ptr<uint8_t>(), indices, request, out);
+  gather_rows(images.const_data_ptr<float>(), indices, request, out);
 }
 
 void gather(const Split& split, std::span<const int64_t> indices, const BatchRequest& request,

@@ -28,9 +28,9 @@ struct BatchRequest {
   uint32_t first_index = 0;  // global index of the split's first example
 };
 
-// images: uint8 [examples, observed]; indices: [count], each in [0, examples); out: float32 [count,
-// observed], which receives example indices[i] in row i. All on the CPU and contiguous. c10::Error
-// where a shape or an index is wrong.
+// images: uint8, or float32 in [0, 1], [examples, observed]; indices: [count], each in [0,
+// examples); out: float32 [count, observed], which receives example indices[i] in row i. All on the
+// CPU and contiguous. c10::Error where a shape or an index is wrong.
 void gather(const at::Tensor& images, std::span<const int64_t> indices, const BatchRequest& request,
             at::Tensor out);
 

@@ -15,6 +15,7 @@
 #include "trainer/file_rows.h"
 #include "trainer/idx.h"
 #include "trainer/mnist.h"
+#include "trainer/npy_data.h"
 #include "trainer/synthetic.h"
 
 namespace elbow::trainer {
@@ -107,8 +108,8 @@ FourFiles read_all(const std::function<NamedArray(MnistFile)>& read) {
 FourFiles read_source(const DataSettings& settings) {
   if (settings.source == "mnist") return read_all(read_embedded);
   if (settings.source != "idx") {
-    throw SettingError(fmt::format("data.source = {} is not known; allowed: mnist, idx, synthetic",
-                                   settings.source));
+    throw SettingError(fmt::format(
+        "data.source = {} is not known; allowed: mnist, idx, npy, synthetic", settings.source));
   }
   if (settings.dir.empty()) {
     throw SettingError(
@@ -166,14 +167,6 @@ Split part(const Split& split, const NamedArray& images, const char* name, int64
     result.images = split.images.narrow(0, begin, examples);
   }
   return result;
-}
-
-void check_validation(int64_t validation, int64_t examples) {
-  if (validation >= 0 && validation < examples) return;
-  throw SettingError(
-      fmt::format("data.validation = {} is out of range: 0 .. {}, because at least one of the {} "
-                  "training examples must remain",
-                  validation, examples - 1, examples));
 }
 
 // Also notes in `dataset` what the files are: name, hashes, and whether all four are MNIST's.
@@ -236,8 +229,17 @@ Dataset draw_shapes(const DataSettings& settings) {
 
 }  // namespace
 
+void check_validation(int64_t validation, int64_t examples) {
+  if (validation >= 0 && validation < examples) return;
+  throw SettingError(
+      fmt::format("data.validation = {} is out of range: 0 .. {}, because at least one of the {} "
+                  "training examples must remain",
+                  validation, examples - 1, examples));
+}
+
 Dataset load_dataset(const DataSettings& settings) {
-  return settings.source == "synthetic" ? draw_shapes(settings) : load_files(settings);
+  if (settings.source == "synthetic") return draw_shapes(settings);
+  return settings.source == "npy" ? load_npy(settings) : load_files(settings);
 }
 
 }  // namespace elbow::trainer

@@ -17,15 +17,17 @@ namespace elbow::trainer {
 
 struct Split {
   std::string name;   // train, validation or test
-  at::Tensor images;  // uint8 [examples, observed], contiguous, on the CPU; undefined where
-                      // `source` is set
-  at::Tensor labels;  // uint8 [examples]; undefined for drawn shapes, whose labels are a function
+  at::Tensor images;  // uint8, or float32 in [0, 1], [examples, observed], contiguous, on the CPU;
+                      // undefined where `source` is set
+  at::Tensor labels;  // uint8 [examples]; undefined for drawn shapes, whose labels are a function,
+                      // and where no file has them
   int64_t first_index =
       0;  // global index of its first example: names its noise, and no two examples share one
 
   std::shared_ptr<const ExampleSource> source{};  // of examples that do not lie in memory
 
   int64_t examples() const { return source ? source->examples() : images.size(0); }
+  int64_t observed() const { return source ? source->observed() : images.size(1); }
 };
 
 // Where bytes came from, for the manifest.
@@ -41,11 +43,16 @@ struct Dataset {
   Split train;
   Split validation;  // may have no examples
   Split test;
+  int64_t channels = 1;  // planes that lie one after another
   int64_t height = 0;
   int64_t width = 0;
   std::vector<DataFile> files;
 
-  int64_t observed() const { return height * width; }  // pixels of an example
+  int64_t observed() const { return channels * height * width; }  // values of an example
+  // Of one example: [height, width], or [channels, height, width] where there are several.
+  std::vector<int64_t> shape() const {
+    return channels == 1 ? std::vector{height, width} : std::vector{channels, height, width};
+  }
   // What models are selected on: validation, or test where there is no validation.
   const Split& selection() const { return validation.examples() > 0 ? validation : test; }
 };
@@ -54,5 +61,8 @@ struct Dataset {
 // example keeps its index whatever the size of the validation split. DataError for files,
 // SettingError for source, dir and validation.
 Dataset load_dataset(const DataSettings& settings);
+
+// SettingError where data.validation leaves no training example.
+void check_validation(int64_t validation, int64_t examples);
 
 }  // namespace elbow::trainer

@@ -3,59 +3,90 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
 #include "models/noise.h"
-#include "trainer/leaves.h"
+#include "trainer/mean_picture.h"
 #include "trainer/metric_sums.h"
 #include "trainer/optimizer.h"
+#include "trainer/posterior_statistics.h"
+#include "trainer/split_sum.h"
 
 namespace elbow::trainer {
 namespace {
 
-// sums: kMetricSums columns, then the objective's own.
-void measure_leaf(const EvaluationParts& parts, const Row& row,
-                  const models::BoundParameters& parameters, int64_t leaf, at::Tensor sums,
-                  double* extremes) {
-  at::NoGradGuard no_gradient;
-  const int64_t begin = leaf * kEvaluationLeaf;
-  const int64_t count = std::min(kEvaluationLeaf, parts.data.examples() - begin);
-  std::vector<int64_t> indices(count), examples(count);
-  std::iota(indices.begin(), indices.end(), begin);
-  std::iota(examples.begin(), examples.end(), parts.data.first_index + begin);
-  const auto x = at::empty({1, count, parts.model.observed()});
-  const int64_t samples = parts.objective.samples();
-  const auto noise = at::empty({1, count * samples, parts.model.latent()});
-  gather(parts.data, indices, parts.request, x.select(0, 0));
-  models::fill_normal(
-      {row.seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(parts.split)}, examples,
-      noise, samples);
-  const auto device = parameters.value(0).device();
-  const auto terms =
-      parts.model.terms(parameters, {x.to(device), noise.to(device), parts.objective.log_ratio()});
-  sum_terms(terms, sums.narrow(1, 0, kMetricSums));
-  if (sums.size(1) > kMetricSums) {
-    const auto own = parts.objective.leaf_split_sums(
-        terms, context_of(loss_weights(row, parts.scale), parts.data.examples(), device));
-    sums.narrow(1, kMetricSums, own.size(1)).copy_(own);
-  }
-  extremes[0] = -terms.posterior_scale.min().item<double>();
-  extremes[1] = terms.posterior_scale.max().item<double>();
+// Where a leaf's numbers lie: the sums of metric_sums.h, the objective's own, those of
+// posterior_statistics.h, and those of pixels where there is a baseline to compare with.
+struct Columns {
+  int64_t posterior, pixels, end;
+
+  explicit Columns(const EvaluationParts& parts)
+      : posterior(kMetricSums + parts.objective.split_sums()),
+        pixels(posterior + posterior_sums(parts.model.latent())),
+        end(pixels + (parts.mean_picture.defined() ? parts.model.observed() : 0)) {}
+};
+
+// What is not a sum: |mu| of each example, and the extremes of sigma of each leaf of this rank.
+struct OwnValues {
+  at::Tensor norms;  // float64 [own examples]
+  std::vector<double> smallest_scale, largest_scale;
+};
+
+at::Tensor on_host(const at::Tensor& values) {
+  return values.to(at::kCPU, at::kFloat).contiguous();
 }
 
-// Adds rows [begin, end) of `sums`, of so many columns, into row `begin`: the left half is the
-// largest power of two below the whole.
-void add_tree(double* sums, int64_t columns, int64_t begin, int64_t end) {
-  if (end - begin < 2) return;
-  int64_t half = 1;
-  while (2 * half < end - begin) half *= 2;
-  add_tree(sums, columns, begin, begin + half);
-  add_tree(sums, columns, begin + half, end);
-  for (int64_t i = 0; i < columns; ++i)
-    sums[begin * columns + i] += sums[(begin + half) * columns + i];
+void measure_leaf(const EvaluationParts& parts, const Row& row,
+                  const models::BoundParameters& parameters, Range range, double* sums,
+                  OwnValues& own, int64_t own_begin) {
+  at::NoGradGuard no_gradient;
+  const auto& objective = parts.objective;
+  const auto batch = batch_of(parts.model, parts.data, parts.split, parts.request, row.seed, range,
+                              objective.samples());
+  const auto device = parameters.value(0).device();
+  const auto terms = parts.model.terms(
+      parameters, {batch.x.to(device), batch.noise.to(device), objective.log_ratio()});
+  sum_terms(terms, at::from_blob(sums, {1, kMetricSums}, at::kDouble));
+  if (objective.split_sums() > 0) {
+    const auto own_sums = objective.leaf_split_sums(
+        terms, context_of(loss_weights(row, parts.scale), parts.data.examples(), device));
+    at::from_blob(sums + kMetricSums, {1, objective.split_sums()}, at::kDouble).copy_(own_sums);
+  }
+  const Columns columns(parts);
+  const auto mean = on_host(terms.posterior_mean), scale = on_host(terms.posterior_scale);
+  const float* means = mean.const_data_ptr<float>();
+  sum_posteriors(means, scale.const_data_ptr<float>(), on_host(terms.kl).const_data_ptr<float>(),
+                 range.size(), parts.model.latent(), sums + columns.posterior);
+  mean_norms(means, range.size(), parts.model.latent(),
+             own.norms.mutable_data_ptr<double>() + range.begin - own_begin);
+  if (parts.mean_picture.defined()) {
+    sum_pixels(batch.x.const_data_ptr<float>(), range.size(), parts.model.observed(),
+               sums + columns.pixels);
+  }
+  const auto leaf = (range.begin - own_begin) / kEvaluationLeaf;
+  own.smallest_scale[leaf] = scale.min().item<double>();
+  own.largest_scale[leaf] = scale.max().item<double>();
+}
+
+void set_extremes(const OwnValues& own, comm::Communicator& ranks, SplitMetrics& metrics) {
+  auto range = at::full({2}, -std::numeric_limits<double>::infinity(), at::kDouble);
+  auto* largest = range.mutable_data_ptr<double>();
+  for (const double value : own.smallest_scale) largest[0] = std::max(largest[0], -value);
+  for (const double value : own.largest_scale) largest[1] = std::max(largest[1], value);
+  ranks.all_reduce_max(range);
+  metrics.sigma_min = -largest[0];
+  metrics.sigma_max = largest[1];
+}
+
+void set_baseline(const EvaluationParts& parts, const double* pixel_sums, SplitMetrics& metrics) {
+  metrics.baseline_recon_nats =
+      constant_picture_nats(parts.mean_picture, pixel_sums, metrics.examples);
+  metrics.collapsed = metrics.recon_nats >= kCollapseShare * *metrics.baseline_recon_nats;
 }
 
 // Sum over n numbers of squares -> standard deviation; rounding can make the difference slightly
@@ -83,45 +114,52 @@ SplitMetrics metrics_of(const double* sums) {
   return metrics;
 }
 
+BatchRequest measured_request(const Split& data, BatchRequest training) {
+  if (training.binarise == Binarise::kStochastic) training.binarise = Binarise::kStatic;
+  training.first_index = static_cast<uint32_t>(data.first_index);
+  return training;
+}
+
+models::Batch batch_of(const models::Model& model, const Split& data, SplitId split,
+                       const BatchRequest& request, uint64_t seed, Range range, int64_t samples) {
+  std::vector<int64_t> indices(range.size()), examples(range.size());
+  std::iota(indices.begin(), indices.end(), range.begin);
+  std::iota(examples.begin(), examples.end(), data.first_index + range.begin);
+  const auto x = at::empty({1, range.size(), model.observed()});
+  const auto noise = at::empty({1, range.size() * samples, model.latent()});
+  gather(data, indices, measured_request(data, request), x.select(0, 0));
+  models::fill_normal({seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(split)},
+                      examples, noise, samples);
+  return {x, noise};
+}
+
+models::BoundParameters bound_for_measuring(const models::Model& model,
+                                            const at::Tensor& parameters) {
+  const bool low = model.precision() == models::Precision::kBfloat16;
+  return {model.layout(), parameters, /*gradients=*/{},
+          low ? parameters.to(at::kBFloat16) : at::Tensor()};
+}
+
 SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Tensor& parameters,
                       comm::Communicator& ranks, ThreadTeam& team) {
   const auto start = std::chrono::steady_clock::now();
   ranks.at(row.step, "evaluation");
-  const int64_t leaves = (parts.data.examples() + kEvaluationLeaf - 1) / kEvaluationLeaf;
-  const auto own = part_of(leaves, ranks.size(), ranks.rank());
-  const bool low = parts.model.precision() == models::Precision::kBfloat16;
-  const models::BoundParameters bound(parts.model.layout(), parameters, /*gradients=*/{},
-                                      low ? parameters.to(at::kBFloat16) : at::Tensor());
+  const auto bound = bound_for_measuring(parts.model, parameters);
+  const Columns columns(parts);
+  const int64_t examples = parts.data.examples();
+  const auto range = own_examples(examples, ranks);
+  const auto leaves = static_cast<size_t>((range.size() + kEvaluationLeaf - 1) / kEvaluationLeaf);
+  OwnValues own{at::empty({range.size()}, at::kDouble), std::vector<double>(leaves),
+                std::vector<double>(leaves)};
+  const auto sums = sum_over_split(
+      examples, columns.end,
+      [&](Range leaf, double* of_leaf) {
+        measure_leaf(parts, row, bound, leaf, of_leaf, own, range.begin);
+      },
+      ranks, team);
+  const auto norms = gather_examples(examples, own.norms, ranks);
 
-  auto measured = parts;
-  if (measured.request.binarise == Binarise::kStochastic)
-    measured.request.binarise = Binarise::kStatic;
-  measured.request.first_index = static_cast<uint32_t>(parts.data.first_index);
-  const int64_t columns = kMetricSums + parts.objective.split_sums();
-  auto sums = at::zeros({own.size(), columns}, at::kDouble);
-  std::vector<double> extremes(2 * own.size());
-  team.run(own.size(), [&](int64_t i) {
-    measure_leaf(measured, row, bound, own.begin + i, sums.narrow(0, i, 1),
-                 extremes.data() + 2 * i);
-  });
-
-  auto all = sums;
-  if (ranks.size() > 1) {
-    std::vector<int64_t> counts;
-    for (int rank = 0; rank < ranks.size(); ++rank)
-      counts.push_back(part_of(leaves, ranks.size(), rank).size());
-    all = at::empty({leaves, columns}, at::kDouble);
-    ranks.all_gather(sums, all, counts);
-  }
-  auto range = at::full({2}, -std::numeric_limits<double>::infinity(), at::kDouble);
-  auto* largest = range.mutable_data_ptr<double>();
-  for (size_t i = 0; i < extremes.size(); ++i) {
-    largest[i % 2] = std::max(largest[i % 2], extremes[i]);
-  }
-  ranks.all_reduce_max(range);
-
-  double* total = all.mutable_data_ptr<double>();
-  add_tree(total, columns, 0, leaves);
+  double* total = sums.mutable_data_ptr<double>();
   const models::SplitSums split{total[kExamples], total[kReconstructionNats], total[kKlNats],
                                 total + kMetricSums};
   total[kLoss] = parts.objective.split_loss(split, loss_weights(row, parts.scale));
@@ -132,8 +170,11 @@ SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Te
   metrics.split = parts.data.name;
   metrics.epoch = row.epoch;
   metrics.step = row.step;
-  metrics.sigma_min = -largest[0];
-  metrics.sigma_max = largest[1];
+  set_extremes(own, ranks, metrics);
+  const double* norm = norms.const_data_ptr<double>();
+  metrics.posterior = posterior_statistics(total + columns.posterior, examples,
+                                           parts.model.latent(), {norm, norm + examples});
+  if (parts.mean_picture.defined()) set_baseline(parts, total + columns.pixels, metrics);
   metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   metrics.examples_per_s = static_cast<double>(metrics.examples) / metrics.seconds;
   return metrics;

@@ -1,9 +1,9 @@
 // Exact metrics of one row on one split: every example counts once, whatever the number of ranks;
 // nothing is padded or dropped.
 //
-// The split is cut into leaves of a fixed number of examples. Ranks share out leaves, threads share
-// out a rank's leaves, and the leaves' float64 sums are added in one fixed tree, so that the result
-// has the same bits on any world (in exact mode also for any number of threads and any pack).
+// The split is cut into leaves of a fixed number of examples, and their float64 sums are added in
+// one fixed tree (split_sum.h), so that the result has the same bits on any world (in exact mode
+// also for any number of threads and any pack).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,13 +12,15 @@
 #include "models/model.h"
 #include "trainer/batch.h"
 #include "trainer/dataset.h"
+#include "trainer/leaves.h"
 #include "trainer/observer.h"
 #include "trainer/pack.h"
 #include "trainer/thread_team.h"
 
 namespace elbow::trainer {
 
-inline constexpr int64_t kEvaluationLeaf = 256;  // examples; part of every logged number's bits
+// recon_nats at or above this share of the baseline is a collapse: z tells the decoder nothing.
+inline constexpr double kCollapseShare = 0.99;
 
 enum class SplitId : uint32_t {
   kTrain = 0,
@@ -33,8 +35,22 @@ struct EvaluationParts {
   BatchRequest request;  // as in training, but where training binarises anew at each presentation,
                          // one fixed draw is measured
   const models::Objective& objective;
-  double scale;  // of the loss: 1, or 1 / observed
+  double scale;               // of the loss: 1, or 1 / observed
+  at::Tensor mean_picture{};  // of the training split (mean_picture.h); undefined: no baseline
 };
+
+// The request that an evaluation makes of the split in place of training's.
+BatchRequest measured_request(const Split& data, BatchRequest training);
+
+// Examples `range` of a split as an evaluation sees them, and the noise that it uses, on the host.
+// samples: draws of noise an example. Threads may call it at once.
+models::Batch batch_of(const models::Model& model, const Split& data, SplitId split,
+                       const BatchRequest& request, uint64_t seed, Range range,
+                       int64_t samples = 1);
+
+// For passes without gradients; rounded, where the model's products want that.
+models::BoundParameters bound_for_measuring(const models::Model& model,
+                                            const at::Tensor& parameters);
 
 // Every rank calls it. parameters: [1, P], the row's; it runs on their device, with batches and
 // noise made on the host. The noise is keyed by (row.seed, split, example), one draw an example.

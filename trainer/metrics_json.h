@@ -14,8 +14,12 @@ void put_number(nlohmann::ordered_json& object, const char* name, double value);
 
 nlohmann::ordered_json metrics_json(const SplitMetrics& metrics);
 
-// The reverse; null becomes NaN. Throws DataError that names the member where the object is
-// anything else.
+// The reverse, without the covariance; null becomes NaN. Throws DataError that names the member
+// where the object is anything else.
 SplitMetrics metrics_from_json(const nlohmann::ordered_json& object);
+
+// The aggregated posterior's covariance as a list of rows; empty where it was not kept. Too long
+// for a line of metrics.
+nlohmann::ordered_json covariance_json(const PosteriorStatistics& posterior);
 
 }  // namespace elbow::trainer

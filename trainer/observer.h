@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 
+#include "trainer/posterior_statistics.h"
+
 namespace elbow::trainer {
 
 // Where a run stands after a step. Epochs and steps count from 1.
@@ -41,7 +43,11 @@ struct SplitMetrics {
   double clamp_rate = 0;  // share of sigmas outside [e^-9, e^4], where a log-variance's clamp bends
   std::optional<double> sigma_min;  // measured in evaluations only
   std::optional<double> sigma_max;
-  double seconds = 0;  // that this split took in this epoch
+  std::optional<PosteriorStatistics> posterior;
+  std::optional<double> baseline_recon_nats;  // of the mean training picture: what a decoder
+                                              // that ignores z can reach
+  std::optional<bool> collapsed;              // recon_nats is no better than that
+  double seconds = 0;                         // that this split took in this epoch
   double examples_per_s = 0;
 };
 

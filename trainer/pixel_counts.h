@@ -5,6 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <limits>
+
 #include "comm/communicator.h"
 #include "trainer/batch.h"
 #include "trainer/dataset.h"
@@ -14,12 +17,14 @@ namespace elbow::trainer {
 
 // Mean of every pixel over all examples, as training sees them: [observed], float64, in [0, 1]. A
 // pixel that is drawn anew at each presentation counts with its probability. Every rank calls it
-// and reads its share of the split.   Throws comm::PeerLost, DataError.
+// and reads its share of the split. Of a split of more than `at_most` examples, so many of them,
+// evenly spaced.   Throws comm::PeerLost, DataError.
 at::Tensor pixel_means(const Split& split, const BatchRequest& request, comm::Communicator& ranks,
-                       ThreadTeam& team);
+                       ThreadTeam& team, int64_t at_most = std::numeric_limits<int64_t>::max());
 
-// Mean over examples of sum_d H(x_d), H(x) = -x log x - (1 - x) log(1 - x) for x = byte / 255, in
-// nats: the smallest cross-entropy that any decoder can reach. For a split in memory.
+// Mean over examples of sum_d H(x_d), H(x) = -x log x - (1 - x) log(1 - x) for x = byte / 255
+// or a float32 in [0, 1], in nats: the smallest cross-entropy that any decoder can reach. For a
+// split in memory.
 double entropy_floor_nats(const at::Tensor& images);
 
 }  // namespace elbow::trainer

@@ -14,9 +14,10 @@ ProductLimit::ProductLimit(const models::ParameterLayout& layout, int64_t batch)
   bool reads_data = true;
   for (const auto& parameter : layout.parameters()) {
     if (!parameter.is_weight) continue;
-    const auto x = at::rand({batch, parameter.shape[0]});
+    const int64_t rows = batch * parameter.products;
+    const auto x = at::rand({rows, parameter.shape[0]});
     const auto w = at::randn({parameter.shape[0], parameter.shape[1]});
-    const auto dy = at::randn({batch, parameter.shape[1]});
+    const auto dy = at::randn({rows, parameter.shape[1]});
     add(x, w);
     add(x.t(), dy);
     if (!reads_data) add(dy, w.t());

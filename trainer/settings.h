@@ -13,8 +13,12 @@
 namespace elbow::trainer {
 
 struct DataSettings {
-  std::string source = "mnist";    // mnist (embedded) | idx | synthetic (drawn shapes)
-  std::string dir;                 // folder with MNIST's four file names, for idx
+  std::string source = "mnist";  // mnist (embedded) | idx | npy | synthetic (drawn shapes)
+  std::string dir;               // folder with MNIST's four file names, for idx
+  std::string train_images;      // npy: files
+  std::string test_images;
+  std::string train_labels;  // npy: may be empty
+  std::string test_labels;
   int64_t validation = 0;          // the last N training examples become the validation split
   std::string binarise = "none";   // none | threshold | stochastic | static
   int64_t threshold = 128;         // threshold: a pixel is 1 where its byte (0..255) is >= this

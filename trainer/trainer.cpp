@@ -19,15 +19,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Binarise binarise_named(const std::string& name) {
-  if (name == "none") return Binarise::kNone;
-  if (name == "threshold") return Binarise::kThreshold;
-  if (name == "stochastic") return Binarise::kStochastic;
-  if (name == "static") return Binarise::kStatic;
-  throw SettingError(
-      fmt::format("data.binarise = {}: choose none, threshold, stochastic or static", name));
-}
-
 }  // namespace
 
 Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
@@ -39,9 +30,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       model_(model_of(settings, data.observed())),
       objective_(objective_of(settings, data.observed())),
       optimizer_(settings.optimizer),
-      scale_(settings.objective.reduction == "pixel_mean"
-                 ? 1.0 / static_cast<double>(data.observed())
-                 : 1.0) {
+      scale_(scale_of(settings.objective, data.observed())) {
   pack_.rows = std::move(rows);
   const auto count = static_cast<int64_t>(pack_.rows.size());
   pack_.parameters = initial_weights().to(device);
@@ -58,7 +47,7 @@ void Trainer::make_step() {
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
                                            .data = data_.train,
-                                           .request = request(),
+                                           .request = request_of(settings_.data),
                                            .batch_size = settings_.train.batch_size,
                                            .shuffle = settings_.train.shuffle,
                                            .scale = scale_,
@@ -88,7 +77,7 @@ at::Tensor Trainer::initial_weights() {
                        weights.select(0, k));
   });
   if (settings_.model.output_bias == "data_mean") {
-    const auto means = pixel_means(data_.train, request(), *ranks_, team_);
+    const auto means = pixel_means(data_.train, request_of(settings_.data), *ranks_, team_);
     layout.view(weights, model_->output_bias()).copy_(model_->output_bias_for(means));
   }
   return weights;
@@ -149,11 +138,6 @@ void Trainer::restore(const Snapshot& snapshot) {
   }
 }
 
-BatchRequest Trainer::request() const {
-  return {.binarise = binarise_named(settings_.data.binarise),
-          .threshold = static_cast<int>(settings_.data.threshold)};
-}
-
 const std::map<std::string, double>& Trainer::recon_floor_nats() {
   if (recon_floor_nats_) return *recon_floor_nats_;
   auto& floors = recon_floor_nats_.emplace();
@@ -165,12 +149,14 @@ const std::map<std::string, double>& Trainer::recon_floor_nats() {
 }
 
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
+  if (!mean_picture_) mean_picture_ = mean_picture_of(settings_, data_.train, *ranks_, team_);
   return evaluate({.model = *model_,
                    .data = split,
                    .split = id,
-                   .request = request(),
+                   .request = request_of(settings_.data),
                    .objective = *objective_,
-                   .scale = scale_},
+                   .scale = scale_,
+                   .mean_picture = *mean_picture_},
                   pack_.rows[row], pack_.parameters.narrow(0, row, 1), *ranks_, team_);
 }
 
@@ -192,7 +178,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
   auto recent = start;
   int64_t recent_examples = 0;
   EpochResult result;
-  while (pack_.batch < steps && !finished()) {
+  while (pack_.batch < steps && !out_of_steps()) {
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
     epoch_sums_.add_(step_sums);
     epoch_seconds_ = seconds_before + seconds_since(start);
@@ -200,7 +186,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
     const double* of_step = step_sums.const_data_ptr<double>();
     recent_examples += static_cast<int64_t>(of_step[kExamples]);
     if (observer != nullptr &&
-        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || finished())) {
+        (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || out_of_steps())) {
       const double* so_far = epoch_sums_.const_data_ptr<double>();
       const double elapsed = seconds_since(recent);
       observer->on_step({.epoch = pack_.rows[0].epoch + 1,
@@ -214,7 +200,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
       recent = Clock::now();
       recent_examples = 0;
     }
-    if (of_step[kStopVotes] > 0 && pack_.batch < steps && !finished()) {
+    if (of_step[kStopVotes] > 0 && pack_.batch < steps && !out_of_steps()) {
       seconds_done_ += seconds_since(start);
       result.interrupted = true;
       return result;

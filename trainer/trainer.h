@@ -96,9 +96,9 @@ class Trainer {
   }
 
  private:
-  BatchRequest request() const;
   at::Tensor initial_weights();
   void make_step();
+  bool out_of_steps() const { return settings_.train.steps > 0 && finished(); }
 
   Settings settings_;
   const Dataset& data_;
@@ -113,6 +113,7 @@ class Trainer {
   at::Tensor epoch_sums_;     // [K, kMetricSums], float64: of this epoch's steps so far
   double epoch_seconds_ = 0;  // that they took
   std::optional<std::map<std::string, double>> recon_floor_nats_;
+  std::optional<at::Tensor> mean_picture_;  // made before the first evaluation
   std::unique_ptr<Step> step_;
   int64_t steps_done_ = 0;
   double seconds_done_ = 0;

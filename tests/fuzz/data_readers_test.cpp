@@ -1,9 +1,9 @@
-// Feeds the readers of IDX, IDX.gz, safetensors, of a checkpoint's state and manifest, and of
+// Feeds the readers of IDX, IDX.gz, .npy, safetensors, of a checkpoint's state and manifest, and of
 // metrics with good files damaged at random. Each input must be read or refused with a DataError or
 // DamagedCheckpoint; under the asan preset also without a wrong access or undefined behaviour.
 // Input N of a seed is always the same bytes, and N is printed when it fails.
 //
-//   ELBOW_FUZZ_SECONDS=600   how long, over all readers; 6 where it is not set
+//   ELBOW_FUZZ_SECONDS=600   how long, over all readers; 7 where it is not set
 //   ELBOW_FUZZ_SEED=7        which inputs
 //   ELBOW_FUZZ_INPUT=123     only this one
 #include <ATen/ATen.h>
@@ -25,7 +25,9 @@
 #include "trainer/error.h"
 #include "trainer/file_bytes.h"
 #include "trainer/idx.h"
+#include "trainer/image_file.h"
 #include "trainer/metrics_log.h"
+#include "trainer/npy_file.h"
 #include "trainer/weights_file.h"
 
 namespace elbow::trainer {
@@ -187,7 +189,7 @@ void run(const Reader& reader) {
     accepts(reader, from_environment("ELBOW_FUZZ_INPUT", 0));
     return;
   }
-  constexpr uint64_t kReaders = 6;
+  constexpr uint64_t kReaders = 7;
   const auto limit =
       std::chrono::milliseconds(1000 * from_environment("ELBOW_FUZZ_SECONDS", kReaders) / kReaders);
   const auto start = std::chrono::steady_clock::now();
@@ -259,6 +261,29 @@ Bytes stored(const std::vector<NamedTensor>& tensors, const WeightsMetadata& met
   const tests::TemporaryDirectory folder;
   write_safetensors(folder.path() / "file", tensors, metadata);
   return read_file(folder.path() / "file");
+}
+
+Bytes npy_bytes(const at::Tensor& values) {
+  const tests::TemporaryDirectory folder;
+  write_npy(folder.path() / "file", values);
+  return read_file(folder.path() / "file");
+}
+
+TEST(Fuzz, ImagesOfNumPyAreReadOrRefused) {
+  const auto numbers = at::arange(60, at::kFloat) / 60;
+  const std::vector<Bytes> good = {
+      npy_bytes(numbers.view({3, 20})), npy_bytes((numbers * 255).to(at::kByte).view({3, 4, 5})),
+      npy_bytes(numbers.view({1, 3, 4, 5})), npy_bytes(numbers.view({2, 5, 2, 3})),
+      tests::idx_file({3, 4, 5})};
+  run({"npy", [&](Random& random) { return damaged(good, random); },
+       [](const Bytes& bytes) {
+         const auto file = parse_image_file(bytes, "input");
+         ASSERT_EQ(file.images.size(1), file.channels * file.height * file.width);
+         ASSERT_GT(file.images.numel(), 0);
+         const auto values = file.images.to(at::kFloat);
+         ASSERT_GE(values.min().item<float>(), 0);
+         ASSERT_LE(values.max().item<float>(), file.images.scalar_type() == at::kFloat ? 1 : 255);
+       }});
 }
 
 TEST(Fuzz, SafetensorsAreReadOrRefused) {

@@ -186,6 +186,69 @@ train 3 "train-images-idx3-ubyte|byte 4|at most 3 follow" data.source=idx data.d
 good_set && rm "$images" && mkfifo "$images"
 spoilt 3 "train-images-idx3-ubyte|not a regular file"
 
+train 2 "data.source = npy|data.train_images" data.source=npy
+train 2 "data.source = npy|data.test_images" data.source=npy data.train_images=a.npy
+train 2 "data.train_labels|data.source = mnist|data.source=npy" data.train_labels=a.npy
+train 3 "none.npy|No such file" data.source=npy data.train_images=none.npy data.test_images=none.npy
+npy() { printf '\223NUMPY\1\0\166\0%-117s\n' "{'descr': '$1', 'fortran_order': $2, 'shape': $3, }"; }
+{ npy '|u1' False '(2, 2, 2)' && printf '12345678'; } >good.npy
+damaged() { train 3 "bad.npy|at byte|$1" data.source=npy data.train_images=good.npy data.test_images=bad.npy; }
+printf '\223NUMPY\1' >bad.npy
+damaged "does not begin"
+{ npy '|u1' True '(2, 2, 2)' && printf '12345678'; } >bad.npy
+damaged "C order"
+{ npy '<f8' False '(1, 1)' && printf '12345678'; } >bad.npy
+damaged "neither bytes nor float32"
+{ npy '|u1' False '(2, 2, 3)' && printf '12345678'; } >bad.npy
+damaged "needs 12 bytes"
+{ npy '|u1' False '(8,)' && printf '12345678'; } >bad.npy
+damaged "shape is (8)"
+{ npy '|u1' False '(2, 4)' && printf '12345678'; } >bad.npy
+damaged "another size"
+{ npy '<f4' False '(1, 2)' && printf '\0\0\0\0\0\0\0\100'; } >bad.npy
+damaged "byte 132: the value 2 is not in [0, 1]"
+
+# --- A trained run -------------------------------------------------------------------------------------------------------
+"$program" train model.encoder=4 model.decoder=4 train.batch_size=20000 train.epochs=1 --out trained --progress none >trained.out 2>&1 ||
+  cat trained.out
+for verb in evaluate encode sample export; do
+  refused 2 "which run|elbow $verb --help" "$verb"
+done
+refused 2 "there is no run folder nowhere|elbow train" evaluate nowhere
+refused 2 "there is no run folder nowhere|elbow train" encode nowhere --split test --out a.npy
+refused 2 "there is no run folder nowhere|elbow train" sample nowhere --out a.npy
+refused 2 "there is no run folder nowhere|elbow train" export nowhere --out a
+refused 2 "set is not a run folder|config.cfg" evaluate set
+refused 2 "unknown flag --importance-sample|did you mean --importance-samples" evaluate trained --importance-sample 3
+refused 2 "--importance-samples = 'many'|0 to 1000000" evaluate trained --importance-samples many
+refused 2 "--examples|--importance-samples K" evaluate trained --examples 3
+refused 2 "--examples = '0'|from 1" evaluate trained --examples 0 --importance-samples 3
+refused 2 "--out|--importance-samples K" evaluate trained --out a.npy
+refused 2 "--out = 'a.txt'|.npy" evaluate trained --importance-samples 1 --out a.txt
+refused 2 "--split = 'tset'|did you mean test|train, validation, test" evaluate trained --split tset
+refused 2 "--split validation|data.validation = 0" evaluate trained --split validation
+refused 2 "--checkpoint = 'newest'|best, latest" evaluate trained --checkpoint newest
+refused 2 "--checkpoint 7|it has 3" evaluate trained --checkpoint 7
+refused 2 "'objective.kl_wt=1'|cannot change|train.threads" evaluate trained objective.kl_wt=1
+refused 2 "what to encode|--data" encode trained --out a.npy
+refused 2 "--data and --split exclude" encode trained --data good.npy --split test --out a.npy
+refused 2 "--out is missing|elbow encode --help" encode trained --split test
+refused 2 "--out = 'a.png'|.npy or .csv" encode trained --split test --out a.png
+refused 3 "good.npy does not fit the model|4 values|784" encode trained --data good.npy --out a.npy
+refused 3 "none.npy|No such file" encode trained --data none.npy --out a.npy
+refused 2 "--kind = 'priro'|did you mean prior" sample trained --kind priro --out a.npy
+refused 2 "--count = '0'|from 1" sample trained --count 0 --out a.npy
+refused 2 "--count 30000|has 10000|fewer" sample trained --kind reconstruction --count 30000 --out a.npy
+refused 2 "cannot create the folder|--out" export trained --out file/out
+mkdir -p empty && cp trained/config.cfg empty
+refused 2 "empty has no checkpoint" evaluate empty
+cp -r trained unfinished && rm unfinished/result.json
+refused 2 "result.json|--checkpoint latest" evaluate unfinished --checkpoint best
+cp -r trained damaged && truncate -s 100 damaged/checkpoints/*/model.safetensors
+refused 4 "model.safetensors|byte" evaluate damaged
+cp -r trained other && sed -i 's/^latent = .*/latent = 3/' other/config.cfg
+refused 4 "model.safetensors does not fit|encoder.mean.weight|[3, 4]" evaluate other
+
 # --- Under MPI -----------------------------------------------------------------------------------------------------------
 # Two ranks say it once, and leave with the same code.
 on_two_ranks() {  # CODE WORDS ARGUMENT...
@@ -198,6 +261,9 @@ on_two_ranks 2 "train.epochs = 0|out of range" train train.epochs=0 --out run
 on_two_ranks 2 "there is no configuration file|none.cfg" train none.cfg --out run
 on_two_ranks 2 "old|holds a run|--resume|--out" train --out old
 on_two_ranks 2 "train.leaves = 1|2 ranks" train train.reproducible=exact train.leaves=1 --out run
+on_two_ranks 2 "there is no run folder nowhere" evaluate nowhere
+on_two_ranks 4 "model.safetensors|byte" evaluate damaged
+on_two_ranks 3 "good.npy does not fit the model" encode trained --data good.npy --out a.npy
 good_set && truncate -s 18 "$images"
 on_two_ranks 3 "train-images-idx3-ubyte|byte" train data.source=idx data.dir=set --out run
 good_set && rm "$labels"

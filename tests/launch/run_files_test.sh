@@ -44,12 +44,19 @@ lines = [json.loads(line, parse_constant=refuse) for line in open("run/metrics.j
 assert [(line["split"], line["epoch"], line["step"]) for line in lines] == \
     [(split, epoch, 8 * epoch) for epoch in (1, 2, 3) for split in ("train", "test")], "two lines an epoch"
 measured = ["split", "epoch", "step", "examples", "loss", "recon_nats", "kl_nats", "elbo_nats",
-            "mu_mean", "mu_std", "sigma_mean", "sigma_std"]
+            "mu_mean", "mu_std", "sigma_mean", "sigma_std", "clamp_rate"]
 took = ["seconds", "examples_per_s"]
+evaluated = ["sigma_min", "sigma_max", "active_units", "active_units_kl", "aggregate_kl_nats", "mu_within_1sd",
+             "mu_within_2sd", "mu_within_5sd", "mu_norm_quantiles", "mu_mean_by_unit", "mu_std_by_unit",
+             "sigma_mean_by_unit", "sigma_std_by_unit", "kl_nats_by_unit", "baseline_recon_nats", "collapsed"]
+def numbers(value): return value if isinstance(value, list) else [value]
 for line in lines:
-    extremes = ["sigma_min", "sigma_max"] if line["split"] == "test" else []
-    assert list(line) == measured + extremes + took, list(line)
-    assert all(math.isfinite(value) for name, value in line.items() if name != "split"), line
+    assert list(line) == measured + (evaluated if line["split"] == "test" else []) + took, list(line)
+    assert all(math.isfinite(number) for name, value in line.items() if name != "split" for number in numbers(value)), line
+    for name in line:
+        assert not name.endswith("_by_unit") or len(line[name]) == 3, name
+    if line["split"] == "test":
+        assert math.isclose(sum(line["kl_nats_by_unit"]), line["kl_nats"], rel_tol=1e-12)
     assert line["examples"] == {"train": 1000, "test": 200}[line["split"]], "exact counts"
     assert math.isclose(line["elbo_nats"], -line["recon_nats"] - line["kl_nats"], rel_tol=1e-12)
     assert math.isclose(line["loss"] * 784, line["recon_nats"] + 0.784 * line["kl_nats"], rel_tol=1e-5), "kl_wt"
@@ -57,7 +64,7 @@ for line in lines:
 
 result = json.load(open("run/result.json"))
 assert list(result) == ["status", "exit_code", "error", "epochs_done", "steps_done", "seconds", "examples_per_s",
-                        "final", "best", "weights", "interrupted_by", "rollbacks", "warnings"], list(result)
+                        "final", "recon_floor_nats", "best", "weights", "interrupted_by", "rollbacks", "warnings"], list(result)
 assert (result["status"], result["exit_code"], result["error"]) == ("complete", 0, None)
 assert (result["epochs_done"], result["steps_done"]) == (3, 24)
 assert result["final"] == {"train": lines[-2], "test": lines[-1]}

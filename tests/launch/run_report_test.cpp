@@ -60,6 +60,19 @@ TEST(RunReport, SummaryNamesTheEndTheFilesAndTheNextCommand) {
                     HasSubstr("launch/elbow train runs/a/config.cfg")));
 }
 
+TEST(RunReport, SummaryTellsOfThePosteriorAndOfACollapse) {
+  trainer::RunResult result;
+  trainer::SplitMetrics metrics{.split = "test", .baseline_recon_nats = 205.8, .collapsed = false};
+  metrics.posterior = {.mu_mean = {0, 0}, .active_units = 1, .mu_within_2sd = 0.42};
+  result.final_metrics = {metrics};
+  EXPECT_THAT(summary_report(result, "runs/a"),
+              AllOf(HasSubstr("posterior  1 of 2 units active, 42 % of means within 2 SD"),
+                    Not(HasSubstr("collapsed"))));
+  result.final_metrics[0].collapsed = true;
+  EXPECT_THAT(summary_report(result, "runs/a"),
+              HasSubstr("collapsed: the mean picture alone has recon 205.80"));
+}
+
 TEST(RunReport, SummaryOfAFailedRunSuggestsNothingAndLeavesTheSentenceToStandardError) {
   trainer::RunResult result;
   result.epochs_done = 1;

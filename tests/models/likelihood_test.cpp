@@ -67,5 +67,19 @@ TEST(Likelihood, SamplesOfAnExampleAreComparedWithTheSameImage) {
   }
 }
 
+TEST(Likelihood, TheMeanOfTheContinuousBernoulliIsItsIntegral) {
+  for (const double a : {-30.0, -3.0, -0.31, -0.29, -1e-3, 0.0, 0.2, 0.299, 0.301, 2.0, 50.0}) {
+    const auto x = (at::arange(100000, at::kDouble) + 0.5) / 100000;  // midpoints
+    const auto weight = (a * (x - (a > 0 ? 1 : 0))).exp();
+    const double expected = ((x * weight).sum() / weight.sum()).item<double>();
+    const auto mean =
+        mean_of_output(Likelihood::kContinuousBernoulli, at::full({1}, a, at::kDouble));
+    EXPECT_NEAR(mean.item<double>(), expected, 1e-6) << a;
+  }
+  const auto a = at::full({1}, 0.7);
+  EXPECT_TRUE(at::equal(mean_of_output(Likelihood::kBernoulli, a), a.sigmoid()));
+  EXPECT_TRUE(at::equal(mean_of_output(Likelihood::kGaussianLearned, a), a));
+}
+
 }  // namespace
 }  // namespace elbow::models

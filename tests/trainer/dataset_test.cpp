@@ -152,7 +152,7 @@ TEST(Dataset, RefusesAnUnknownSourceAndAnEmptyFolderName) {
   DataSettings settings;
   settings.source = "minst";
   EXPECT_THAT(complaint<SettingError>(settings),
-              HasSubstr("data.source = minst is not known; allowed: mnist, idx, synthetic"));
+              HasSubstr("data.source = minst is not known; allowed: mnist, idx, npy, synthetic"));
   settings.source = "idx";
   EXPECT_THAT(complaint<SettingError>(settings), HasSubstr("data.dir is empty"));
 }

@@ -33,8 +33,9 @@ Settings small_network(int64_t batch_size) {
   return settings;
 }
 
-at::Tensor weights_after(const Settings& settings, const Dataset& data, int ranks_count,
-                         int64_t threads, int64_t epochs) {
+at::Tensor weights_after(Settings settings, const Dataset& data, int ranks_count, int64_t threads,
+                         int64_t epochs) {
+  settings.train.epochs = epochs;
   at::Tensor weights;
   std::mutex lock;
   spawn_ranks(ranks_count, [&](comm::Communicator& ranks) {

@@ -83,6 +83,11 @@ TEST(Step, ExactGivesTheSameBitsOnAnyNumberOfRanksAndThreads) {
         EXPECT_EQ(other.held_out[k].loss, expected.held_out[k].loss);
         EXPECT_EQ(other.held_out[k].sigma_std, expected.held_out[k].sigma_std);
         EXPECT_EQ(other.held_out[k].sigma_min, expected.held_out[k].sigma_min);
+        EXPECT_EQ(other.held_out[k].baseline_recon_nats, expected.held_out[k].baseline_recon_nats);
+        const auto &found = *other.held_out[k].posterior, &wanted = *expected.held_out[k].posterior;
+        EXPECT_EQ(found.aggregate_covariance, wanted.aggregate_covariance);
+        EXPECT_EQ(found.kl_nats, wanted.kl_nats);
+        EXPECT_EQ(found.mu_norm_quantiles, wanted.mu_norm_quantiles);
       }
     }
   }

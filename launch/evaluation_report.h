@@ -1,0 +1,27 @@
+// What `elbow evaluate` prints: a table for people, or one JSON object.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "trainer/importance_nll.h"
+#include "trainer/latent_information.h"
+#include "trainer/observer.h"
+
+namespace elbow::launch {
+
+struct EvaluationResult {
+  std::string run;
+  std::string weights;  // the file
+  trainer::SplitMetrics metrics;
+  trainer::LatentInformation information;
+  std::optional<trainer::ImportanceNll> importance;
+};
+
+std::string evaluation_table(const EvaluationResult& result);
+std::string evaluation_json(const EvaluationResult& result);  // one line
+
+// "2 of 2 units active, aggregated posterior 0.32 nats from the prior, ...": a line for a summary.
+std::string posterior_text(const trainer::SplitMetrics& metrics);
+
+}  // namespace elbow::launch

@@ -1,0 +1,191 @@
+#include "launch/trained_run.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "launch/effective_config.h"
+#include "launch/training.h"
+#include "trainer/assembly.h"
+#include "trainer/error.h"
+#include "trainer/weights_file.h"
+
+namespace elbow::launch {
+namespace {
+
+using trainer::SettingError;
+
+// Whatever else a word could set belongs to the run, and has been decided.
+const std::vector<std::string>& settable() {
+  static const std::vector<std::string> keys = {
+      "train.threads",    "train.device",      "data.dir",        "data.train_images",
+      "data.test_images", "data.train_labels", "data.test_labels"};
+  return keys;
+}
+
+void check_words(const std::vector<std::string>& words) {
+  for (const auto& word : words) {
+    const auto key = word.substr(0, word.find('='));
+    if (std::find(settable().begin(), settable().end(), key) != settable().end()) continue;
+    throw SettingError(
+        fmt::format("'{}' (command line) cannot change a run that is trained; allowed keys are {}",
+                    shown(word), fmt::join(settable(), ", ")));
+  }
+}
+
+void check_folder(const trainer::RunDirectory& directory) {
+  const auto name = shown(directory.path().string());
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(directory.path(), ignored))
+    throw SettingError(
+        fmt::format("there is no run folder {}; give the folder that `elbow train` "
+                    "wrote",
+                    name));
+  if (!std::filesystem::exists(directory.config(), ignored))
+    throw SettingError(
+        fmt::format("{} is not a run folder: it has no config.cfg; give the folder "
+                    "that `elbow train` wrote",
+                    name));
+}
+
+// The file's values over the defaults; only `words` replace them, never the environment.
+ParsedConfig config_of(World& world, const trainer::RunDirectory& directory,
+                       const std::vector<std::string>& words) {
+  ParsedConfig config;
+  const auto text = world.from_rank_0([&] {
+    check_words(words);
+    check_folder(directory);
+    config = parse_config(directory.config(), words, /*environment=*/{});
+    return effective_config(config, /*observed=*/std::nullopt);
+  });
+  if (world.ranks().rank() > 0) config = parse_config_text(text, "the configuration of rank 0");
+  return config;
+}
+
+std::vector<int64_t> steps_with_weights(const trainer::RunDirectory& directory) {
+  constexpr std::string_view kPrefix = "step_";
+  std::vector<int64_t> steps;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.checkpoints(), error)) {
+    const auto name = entry.path().filename().string();
+    int64_t step = 0;
+    if (!name.starts_with(kPrefix)) continue;
+    const char* end = name.data() + name.size();
+    const auto [rest, failed] = std::from_chars(name.data() + kPrefix.size(), end, step);
+    if (failed == std::errc() && rest == end &&
+        std::filesystem::exists(entry.path() / "model.safetensors", error)) {
+      steps.push_back(step);
+    }
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+// The step of the best epoch so far, from result.json.
+int64_t best_step(const trainer::RunDirectory& directory) {
+  try {
+    std::ifstream stream(directory.result());
+    return nlohmann::json::parse(stream).at("best").at("step").get<int64_t>();
+  } catch (const nlohmann::json::exception&) {
+    throw SettingError(fmt::format(
+        "--checkpoint best needs the best epoch, but {} does not name it: the run has not ended; "
+        "take --checkpoint latest",
+        directory.result().string()));
+  }
+}
+
+// Which checkpoint is meant. The one place that knows how a run keeps them.
+int64_t chosen_step(const trainer::RunDirectory& directory, const std::string& which) {
+  const auto steps = steps_with_weights(directory);
+  if (steps.empty())
+    throw SettingError(
+        fmt::format("{} has no checkpoint yet: wait until the run has written one, or ended",
+                    directory.path().string()));
+  if (which == "latest") return steps.back();
+  const int64_t step = which == "best" ? best_step(directory) : std::stoll(which);
+  if (std::find(steps.begin(), steps.end(), step) == steps.end()) {
+    throw SettingError(
+        fmt::format("--checkpoint {}: step {} is not among the checkpoints of {}; it "
+                    "has {}",
+                    which, step, directory.path().string(), fmt::join(steps, ", ")));
+  }
+  return step;
+}
+
+at::Tensor read_weights(const std::filesystem::path& file, const models::Model& model) {
+  auto parameters = at::zeros({1, model.layout().size()});
+  try {
+    model.layout().from_named(trainer::read_safetensors(file).tensors, parameters.select(0, 0));
+  } catch (const trainer::DataError& error) {
+    throw trainer::DamagedCheckpoint(error.what());
+  } catch (const std::invalid_argument& error) {
+    throw trainer::DamagedCheckpoint(fmt::format(
+        "{} does not fit the run's config.cfg: {}; copy the run folder again as a whole",
+        file.string(), error.what()));
+  }
+  return parameters;
+}
+
+}  // namespace
+
+const trainer::Split& TrainedRun::split(const std::string& name) const {
+  for (const auto* split : {&data.train, &data.validation, &data.test}) {
+    if (split->name != name) continue;
+    if (split->examples() > 0) return *split;
+    throw SettingError(
+        fmt::format("--split {}: the run has no such split, because its data.{} = 0; "
+                    "choose train or test",
+                    name, name));
+  }
+  throw SettingError(
+      fmt::format("--split {} is not known; choose train, validation or test", shown(name)));
+}
+
+trainer::EvaluationParts TrainedRun::parts(const trainer::Split& split) const {
+  const auto id = split.name == "train"        ? trainer::SplitId::kTrain
+                  : split.name == "validation" ? trainer::SplitId::kValidation
+                                               : trainer::SplitId::kTest;
+  return {.model = *model,
+          .data = split,
+          .split = id,
+          .request = trainer::request_of(settings().data),
+          .objective = *objective,
+          .scale = trainer::scale_of(settings().objective, model->observed())};
+}
+
+std::unique_ptr<TrainedRun> open_run(World& world, const RunChoice& choice) {
+  const trainer::RunDirectory directory(choice.run);
+  auto config = config_of(world, directory, choice.words);
+  const auto step = std::stoll(
+      world.from_rank_0([&] { return std::to_string(chosen_step(directory, choice.checkpoint)); }));
+  trainer::Dataset data;
+  world.together([&] { data = trainer::load_dataset(config.settings.data); });
+  auto devices = agree_on_devices(config.settings.train, world);
+  std::unique_ptr<TrainedRun> run(new TrainedRun{.directory = directory,
+                                                 .config = std::move(config),
+                                                 .data = std::move(data),
+                                                 .devices = std::move(devices)});
+  const auto& settings = run->settings();
+  run->guard.reset_device(run->devices.own);
+  run->team =
+      std::make_unique<trainer::ThreadTeam>(threads_of(settings, world.session(), run->devices));
+  run->weights = directory.checkpoint(step) / "model.safetensors";
+  world.together([&] {
+    run->model = trainer::model_of(settings, run->data.observed());
+    run->objective = trainer::objective_of(settings, run->data.observed());
+    run->parameters = read_weights(run->weights, *run->model).to(run->devices.own);
+  });
+  run->row = trainer::row_of(settings, run->data.observed());
+  run->row.step = step;
+  const int64_t batch = settings.train.batch_size;
+  run->row.epoch = step / ((run->data.train.examples() + batch - 1) / batch);
+  return run;
+}
+
+}  // namespace elbow::launch

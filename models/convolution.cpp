@@ -1,0 +1,180 @@
+#include "models/convolution.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "models/bias_activation.h"
+
+namespace elbow::models {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// A layer's parameters, hidden from autograd, as in linear.cpp.
+struct Places {
+  at::Tensor weight, bias, weight_gradient, bias_gradient;
+};
+
+Places places_of(const BoundParameters& parameters, int weight, int bias, Precision precision) {
+  const bool rounded = precision == Precision::kBfloat16;
+  return {rounded ? parameters.rounded(weight) : parameters.value(weight), parameters.value(bias),
+          parameters.gradient(weight), parameters.gradient(bias)};
+}
+
+at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
+  return values.to(other.scalar_type());
+}
+
+// a b as a new tensor of `like`'s dtype.
+at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& like) {
+  auto out = at::empty({a.size(0), a.size(1), b.size(2)}, like.options());
+  multiply(a, b, out);
+  return out;
+}
+
+// What both directions keep from forward to backward.
+struct Kept {
+  PatchShape shape;
+  Activation activation;
+  bool input_gradient;
+  at::Tensor weight, weight_gradient, bias_gradient;
+
+  static void save(AutogradContext* context, const Places& places, const PatchShape& s,
+                   Activation activation, bool input_gradient) {
+    context->saved_data["shape"] =
+        std::vector<int64_t>{s.height, s.width, s.channels, s.kernel, s.stride};
+    context->saved_data["activation"] = static_cast<int64_t>(activation);
+    context->saved_data["input_gradient"] = input_gradient;
+    context->saved_data["weight"] = places.weight;
+    context->saved_data["weight_gradient"] = places.weight_gradient;
+    context->saved_data["bias_gradient"] = places.bias_gradient;
+  }
+
+  explicit Kept(AutogradContext* context)
+      : activation(static_cast<Activation>(context->saved_data["activation"].toInt())),
+        input_gradient(context->saved_data["input_gradient"].toBool()),
+        weight(context->saved_data["weight"].toTensor()),
+        weight_gradient(context->saved_data["weight_gradient"].toTensor()),
+        bias_gradient(context->saved_data["bias_gradient"].toTensor()) {
+    const auto s = context->saved_data["shape"].toIntVector();
+    shape = {s[0], s[1], s[2], s[3], s[4]};
+  }
+};
+
+// [rows, batch, positions * channels] as [rows, batch * positions, channels].
+at::Tensor by_position(const at::Tensor& images, int64_t channels) {
+  return images.view({images.size(0), -1, channels});
+}
+
+struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
+                            const PatchShape& shape, Activation activation, bool input_gradient) {
+    const auto patches = operand(extract_patches(x.contiguous(), shape), places.weight);
+    const auto y =
+        add_bias_and_activate(product(patches, places.weight, x), places.bias, activation);
+    if (places.weight_gradient.defined()) {
+      context->save_for_backward({patches, y});
+      Kept::save(context, places, shape, activation, input_gradient);
+    }
+    return y.view({x.size(0), x.size(1), -1});
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto &patches = saved[0], &y = saved[1];
+    const Kept kept(context);
+    const auto dy = gradients[0].contiguous().view(y.sizes());
+    const auto da = activation_backward(dy, y, kept.activation, kept.bias_gradient);
+    const auto multiplied = operand(da, kept.weight);
+    multiply(patches.transpose(1, 2), multiplied, kept.weight_gradient);
+    at::Tensor dx;
+    if (kept.input_gradient)
+      dx = spread_patches(product(multiplied, kept.weight.transpose(1, 2), da), kept.shape);
+    return {dx, {}, {}, {}, {}};
+  }
+};
+
+struct TransposedFunction : torch::autograd::Function<TransposedFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
+                            const PatchShape& shape, Activation activation, bool input_gradient) {
+    const auto in = operand(by_position(x.contiguous(), places.weight.size(1)), places.weight);
+    const auto image = spread_patches(product(in, places.weight, x), shape);
+    const auto y =
+        add_bias_and_activate(by_position(image, shape.channels), places.bias, activation);
+    if (places.weight_gradient.defined()) {
+      context->save_for_backward({in, y});
+      Kept::save(context, places, shape, activation, input_gradient);
+    }
+    return y.view(image.sizes());
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto &in = saved[0], &y = saved[1];
+    const Kept kept(context);
+    const auto dy = gradients[0].contiguous();
+    const auto da = activation_backward(dy.view(y.sizes()), y, kept.activation, kept.bias_gradient);
+    const auto patches = operand(extract_patches(da.view(dy.sizes()), kept.shape), kept.weight);
+    multiply(in.transpose(1, 2), patches, kept.weight_gradient);
+    at::Tensor dx;
+    if (kept.input_gradient) {
+      dx = product(patches, kept.weight.transpose(1, 2), da).view({dy.size(0), dy.size(1), -1});
+    }
+    return {dx, {}, {}, {}, {}};
+  }
+};
+
+}  // namespace
+
+Convolution::Convolution(ParameterLayout& layout, const std::string& name, const PatchShape& shape,
+                         int64_t out, Activation activation, Precision precision)
+    : shape_(shape), activation_(activation), precision_(precision) {
+  weight_ = layout.add({.shape = {shape.numbers(), out},
+                        .is_weight = true,
+                        .fan_in = shape.numbers(),
+                        .parts = {{name + ".weight", 0, out}},
+                        .fan_out = shape.kernel * shape.kernel * out,
+                        .file = FileLayout::kConvolution,
+                        .channels = shape.channels,
+                        .kernel = shape.kernel,
+                        .products = shape.patches()});
+  bias_ = layout.add({.shape = {out},
+                      .is_weight = false,
+                      .fan_in = shape.numbers(),
+                      .parts = {{name + ".bias", 0, out}}});
+}
+
+at::Tensor Convolution::forward(const BoundParameters& parameters, const at::Tensor& x,
+                                bool input_gradient) const {
+  return ConvolutionFunction::apply(x, places_of(parameters, weight_, bias_, precision_), shape_,
+                                    activation_, input_gradient);
+}
+
+// Fans as PyTorch and Keras count them: by the kernel's square.
+TransposedConvolution::TransposedConvolution(ParameterLayout& layout, const std::string& name,
+                                             int64_t in, const PatchShape& shape,
+                                             Activation activation, Precision precision)
+    : shape_(shape), activation_(activation), precision_(precision) {
+  weight_ = layout.add({.shape = {in, shape.numbers()},
+                        .is_weight = true,
+                        .fan_in = shape.numbers(),
+                        .parts = {{name + ".weight", 0, shape.numbers()}},
+                        .fan_out = shape.kernel * shape.kernel * in,
+                        .file = FileLayout::kTransposedConvolution,
+                        .channels = shape.channels,
+                        .kernel = shape.kernel,
+                        .products = shape.patches()});
+  bias_ = layout.add({.shape = {shape.channels},
+                      .is_weight = false,
+                      .fan_in = shape.numbers(),
+                      .parts = {{name + ".bias", 0, shape.channels}}});
+}
+
+at::Tensor TransposedConvolution::forward(const BoundParameters& parameters, const at::Tensor& x,
+                                          bool input_gradient) const {
+  return TransposedFunction::apply(x, places_of(parameters, weight_, bias_, precision_), shape_,
+                                   activation_, input_gradient);
+}
+
+}  // namespace elbow::models
