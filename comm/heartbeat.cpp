@@ -4,25 +4,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <bit>
-#include <cmath>
-#include <cstring>
-
 namespace elbow::comm {
 namespace {
 
 constexpr size_t kPageBytes = sizeof(Heartbeat) * HeartbeatPage::kRanks;
-constexpr int64_t kShortestStepNs = 16'000;
-constexpr int kBinsAnOctave = 4;
-
-int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
-
-int bin_of(int64_t ns) {
-  if (ns <= kShortestStepNs) return 0;
-  const double octaves = std::log2(static_cast<double>(ns) / kShortestStepNs);
-  return std::min(static_cast<int>(octaves * kBinsAnOctave), Heartbeat::kStepTimes - 1);
-}
 
 // Characters that are read while they are replaced are a mixture, never out of bounds.
 template <size_t size>
@@ -54,35 +39,24 @@ std::string get(const std::array<std::atomic<char>, size>& from) {
 
 }  // namespace
 
-void Heartbeat::join(int) {
+void Heartbeat::join() {
   at(0, "start");
   process_.store(getpid(), std::memory_order_release);
 }
 
-void Heartbeat::touch() {
-  progress();
-  since_ns_.store(now_ns(), std::memory_order_relaxed);
-}
-
 void Heartbeat::at(int64_t step, const char* phase) {
-  touch();
+  progress();
   step_.store(step, std::memory_order_relaxed);
-  own_work_began_ns_.store(since_ns_.load(std::memory_order_relaxed), std::memory_order_relaxed);
   if (!holds(phase_, phase)) put(phase_, phase);
 }
 
 void Heartbeat::begin_wait() {
-  touch();
+  progress();
   waiting_.store(1, std::memory_order_relaxed);
-  const int64_t began = own_work_began_ns_.load(std::memory_order_relaxed);
-  if (began == 0) return;
-  own_work_began_ns_.store(0, std::memory_order_relaxed);
-  const int bin = bin_of(since_ns_.load(std::memory_order_relaxed) - began);
-  step_times_[bin].fetch_add(1, std::memory_order_relaxed);
 }
 
 void Heartbeat::end_wait() {
-  touch();
+  progress();
   waiting_.store(0, std::memory_order_relaxed);
 }
 
@@ -98,26 +72,13 @@ Beat Heartbeat::beat(int rank) const {
           .progress = progress_.load(std::memory_order_relaxed),
           .step = step_.load(std::memory_order_relaxed),
           .phase = get(phase_),
-          .waiting = waiting_.load(std::memory_order_relaxed) != 0,
-          .since = std::chrono::nanoseconds(since_ns_.load(std::memory_order_relaxed))};
+          .waiting = waiting_.load(std::memory_order_relaxed) != 0};
 }
 
 WatchRules Heartbeat::rules() const {
   return {.deadline = std::chrono::milliseconds(deadline_ms_.load(std::memory_order_acquire)),
           .debugger_may_stop = debugger_may_stop_.load(std::memory_order_relaxed) != 0,
           .folder = get(folder_)};
-}
-
-std::array<uint32_t, Heartbeat::kStepTimes> Heartbeat::step_times() const {
-  std::array<uint32_t, kStepTimes> times{};
-  for (int bin = 0; bin < kStepTimes; ++bin)
-    times[bin] = step_times_[bin].load(std::memory_order_relaxed);
-  return times;
-}
-
-std::chrono::nanoseconds Heartbeat::time_of_bin(int bin) {
-  return std::chrono::nanoseconds(
-      std::llround(kShortestStepNs * std::exp2((bin + 0.5) / kBinsAnOctave)));
 }
 
 std::shared_ptr<HeartbeatPage> HeartbeatPage::make_private() {

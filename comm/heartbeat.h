@@ -24,8 +24,7 @@ struct Beat {
   uint64_t progress = 0;  // grows with all that the rank gets done
   int64_t step = 0;
   std::string phase;
-  bool waiting = false;              // inside an operation that needs other ranks
-  std::chrono::nanoseconds since{};  // steady clock of the host: when it was last seen to get on
+  bool waiting = false;  // inside an operation that needs other ranks
 };
 
 // How a guard is to judge its rank.
@@ -38,12 +37,13 @@ struct WatchRules {
 class Heartbeat {
  public:
   static constexpr size_t kPhaseBytes = 32, kFolderBytes = 512;
-  static constexpr int kStepTimes = 64;  // bins, four an octave, from 16 us
 
   // The writer's part.
-  void join(int rank);  // this process is that rank
+  void join();  // this process is the slot's rank
   void at(int64_t step, const char* phase);
-  void progress() { progress_.fetch_add(1, std::memory_order_relaxed); }
+  void progress() {  // any thread of its process
+    progress_.fetch_add(1, std::memory_order_relaxed);
+  }
   void begin_wait();
   void end_wait();
   void watch(const WatchRules& rules);
@@ -52,21 +52,13 @@ class Heartbeat {
   bool joined() const { return process_.load(std::memory_order_acquire) != 0; }
   Beat beat(int rank) const;
   WatchRules rules() const;
-  // How many steps took so long on this rank alone, by bin, without waiting for others.
-  std::array<uint32_t, kStepTimes> step_times() const;
-  static std::chrono::nanoseconds time_of_bin(int bin);  // its middle
 
  private:
-  void touch();
-
   std::atomic<int64_t> process_;
   std::atomic<int64_t> step_;
-  std::atomic<int64_t> since_ns_;
-  std::atomic<int64_t> own_work_began_ns_;  // of the present step; 0: measured already
   std::atomic<uint64_t> progress_;
   std::atomic<uint32_t> waiting_;
   std::array<std::atomic<char>, kPhaseBytes> phase_;
-  std::array<std::atomic<uint32_t>, kStepTimes> step_times_;
 
   std::atomic<int64_t> deadline_ms_;
   std::atomic<uint32_t> debugger_may_stop_;

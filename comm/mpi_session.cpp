@@ -71,7 +71,7 @@ void MpiSession::start_heartbeat() {
   page_ = HeartbeatPage::open(page_name_);
   if (!page_) return;
   heartbeat_ = &page_->slot(place->rank);
-  heartbeat_->join(place->rank);
+  heartbeat_->join();
   start_guard(page_, place->rank);
 }
 

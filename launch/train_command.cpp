@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "comm/heartbeat.h"
 #include "launch/commands.h"
 #include "launch/effective_config.h"
 #include "launch/progress.h"
@@ -107,6 +108,16 @@ std::optional<trainer::Checkpoint> share_checkpoint(World& world,
   return checkpoint;
 }
 
+// From here on the guard of this rank judges it. On a GPU the host may wait for others unseen.
+void watch_rank(comm::MpiSession& session, const trainer::TrainSettings& settings,
+                const Devices& devices, const std::string& folder) {
+  if (!devices.own.is_cpu()) return;
+  const std::chrono::duration<double> timeout(settings.hang_timeout);
+  session.watch({.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(timeout),
+                 .debugger_may_stop = settings.hang_debugger,
+                 .folder = folder});
+}
+
 // Every rank reads the file.
 void start_from(const std::filesystem::path& from, trainer::Trainer& trainer) {
   const auto weights = trainer::read_starting_weights(from);
@@ -184,6 +195,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   });
   if (!first) place.directory.emplace(folder);
 
+  watch_rank(world.session(), settings.train, devices, folder);
   const auto successor = [&] {
     progress = make_progress(command.progress, trainer->epochs());
     return progress.get();
