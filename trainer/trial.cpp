@@ -408,8 +408,10 @@ void Trial::heal(const std::optional<comm::PeerLost>& loss) {
       loss ? fmt::format(" in phase '{}' at step {}", loss->phase(), loss->step()) : "";
   result_.healed.push_back(fmt::format(
       "{} lost{}; {} on from step {} after {:.2f} s{}",
-      lost.size() == 1 ? lost[0] + " was" : fmt::format("{} were", fmt::join(lost, ", ")), where,
-      ranks().size() == 1 ? "1 rank goes" : fmt::format("{} ranks go", ranks().size()),
+      lost.empty()       ? "a connection was"
+      : lost.size() == 1 ? lost[0] + " was"
+                         : fmt::format("{} were", fmt::join(lost, ", ")),
+      where, ranks().size() == 1 ? "1 rank goes" : fmt::format("{} ranks go", ranks().size()),
       trainer_.pack().rows[0].step, seconds_since(began),
       takes_over ? fmt::format("; rank {} writes the run from here", members_.number()) : ""));
   note(result_.healed.back());
@@ -450,15 +452,17 @@ void Trial::level(comm::Communicator& survivors) {
 }
 
 void Trial::catch_up(const Checkpoint& newest, const End& end) {
-  const bool missed_epoch = newest.progress[0].epochs_done != progress_.epochs_done;
+  const auto& progress = newest.progress[0];
+  const bool missed_rollback = progress.rollbacks != progress_.rollbacks;
+  const bool missed_epoch = !missed_rollback && progress.epochs_done != progress_.epochs_done;
   auto warnings = std::move(progress_.warnings);
   trainer_.restore(newest.snapshot);
-  progress_ = newest.progress[0];
+  progress_ = progress;
   if (warnings.size() > progress_.warnings.size()) progress_.warnings = std::move(warnings);
   take_end(end);
-  if (!record_) return;
+  if (!record_ || !(missed_rollback || missed_epoch)) return;
   record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
-  if (!missed_epoch || progress_.final_metrics.empty()) return;
+  if (!missed_epoch) return;
   if (observer_ != nullptr)
     observer_->on_epoch(progress_.final_metrics[0], progress_.final_metrics[1]);
   save();

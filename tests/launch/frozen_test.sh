@@ -33,7 +33,7 @@ for ((run = 1; run <= runs; ++run)); do
   if ((code == 0)) && [[ $(weights_of run-$run) == "$(weights_of whole)" && $(metrics_of run-$run) == "$(metrics_of whole)" ]]; then
     healed=$((healed + 1))
   else
-    echo "run $run (rank $rank) ended with code $code" && cat stderr
+    echo "run $run (rank $rank) ended with code $code" && cat stderr run-$run/hangs.txt
   fi
 done
 check "$named of $frozen frozen ranks (seed $seed) were named, $healed of $runs runs ended with the undisturbed bits" \
