@@ -20,6 +20,8 @@ namespace {
 
 // A survivor that only heard of a revocation learns who died a moment later, from its daemon.
 constexpr auto kWhoDiedDeadline = std::chrono::milliseconds(500);
+// Ranks that die together are heard of within this time of each other.
+constexpr auto kQuiet = std::chrono::milliseconds(50);
 
 MPI_Datatype type_of(at::ScalarType dtype) {
   switch (dtype) {
@@ -203,6 +205,7 @@ class MpiCommunicator final : public Communicator {
     ulfm::revoke(comm_);
     usable_ = false;
     session_.note_lost_peer();
+    let_news_arrive();
     // A survivor may be in agree(), where only another agreement reaches it.
     if (!refused_) all_say(false);
     // Again when one more rank dies meanwhile; each time there is one rank less.
@@ -326,6 +329,20 @@ class MpiCommunicator final : public Communicator {
     ulfm::revoke(comm_);
     const int rank = who_died();
     throw PeerLost(rank, rank < 0 ? "" : host(rank), step(), phase(), operation);
+  }
+
+  // Open MPI 5.0 crashes where it hears of a death while it makes a communicator (its half-made one
+  // has no place for the news), so what has happened already must be known before.
+  void let_news_arrive() {
+    size_t known = 0;
+    auto quiet_since = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - quiet_since < kQuiet) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      lost_rank();
+      const size_t now = ulfm::failed_ranks(comm_).size();
+      if (now != known) quiet_since = std::chrono::steady_clock::now();
+      known = now;
+    }
   }
 
   int who_died() {

@@ -21,6 +21,7 @@ constexpr const char* kMainFooter = R"(Examples:
   elbow train configs/kl_vae.cfg objective.kl_wt=1e-2 train.epochs=100
   launch/elbow -n 4 train train.reproducible=exact     four ranks under MPI
   elbow resume runs/first                              go on with a run that was interrupted
+  elbow report runs/first                              figures and report.html of a run
   elbow evaluate runs/first --importance-samples 5000  measure what was trained
   elbow sample runs/first --kind traversal --out a.npy draw from it
   elbow config configs/kl_vae.cfg train.epochs=3       what would hold, and where each value comes from
@@ -57,6 +58,13 @@ constexpr const char* kBenchFooter = R"(Examples:
   launch/elbow -n 2 bench step --json                  the same on two ranks, as one JSON object
   launch/elbow -n 4 bench comm                         time and bandwidth of sums and gathers)";
 
+constexpr const char* kReportFooter = R"(Examples:
+  elbow report runs/first                              figures/ and report.html in the run's folder
+  elbow report runs/first runs/second --out compared   side by side: compared/report.html
+
+A run may still be training. Figures are PNG, and SVG where they are line art; figures/numbers.json has what they
+show in numbers. The page needs no network.)";
+
 constexpr const char* kEvaluateFooter = R"(Examples:
   elbow evaluate runs/first                            the run's last line of metrics again, and more
   elbow evaluate runs/first --split train --json
@@ -85,7 +93,7 @@ Examples:
   elbow sample runs/first --out prior.npy
   elbow sample runs/first --kind traversal --count 80 --out traversal.npy
 
-Writes E[x|z] in [0, 1] as float32 [..., height, width] (or [..., channels, height, width]); the same run and count always give
+Writes E[x|z] in [0, 1] as float32 [..., height, width] (or [..., height, width, channels]); the same run and count always give
 the same pictures.)";
 
 constexpr const char* kExportFooter = R"(Example:
@@ -103,6 +111,7 @@ class Help : public CLI::Formatter {
     const bool is_verb = app->get_parent() != nullptr;
     return fmt::format("\nUsage: elbow {}{}\n", is_verb ? app->get_name() : "COMMAND ...",
                        app->get_name() == "bench"    ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
+                       : app->get_name() == "report" ? " RUN [RUN ...] [--out FOLDER]"
                        : app->get_name() == "resume" ? " RUN [key=value ...] [FLAGS]"
                        : opens_run(app)              ? " RUN [key=value ...] [FLAGS]"
                        : is_verb                     ? " [CONFIG] [key=value ...] [FLAGS]"
@@ -110,6 +119,8 @@ class Help : public CLI::Formatter {
   }
   std::string make_positionals(const CLI::App* app) const override {
     if (app->get_parent() == nullptr) return "";
+    if (app->get_name() == "report")
+      return "\nRUN         a run folder, as `elbow train` wrote it\n";
     if (app->get_name() == "resume")
       return "\nRUN         a run's folder\n"
              "key=value   settings that replace the run's, such as train.epochs=200\n";
@@ -153,6 +164,7 @@ struct Grammar {
   CLI::App* resume = nullptr;
   CLI::App* config = nullptr;
   CLI::App* bench = nullptr;
+  CLI::App* report = nullptr;
   CLI::App* evaluate = nullptr;
   CLI::App* encode = nullptr;
   CLI::App* sample = nullptr;
@@ -193,6 +205,14 @@ struct Grammar {
     bench->allow_extras();
     bench->add_option("words", flags.words);
     bench->add_flag("--json", flags.json, "Print one JSON object");
+    report =
+        app.add_subcommand("report", "Draw a run, or several side by side, and write report.html");
+    report->footer(kReportFooter);
+    report->allow_extras();
+    report->add_option("words", flags.words);
+    report
+        ->add_option("--out", flags.out, "Folder to write into (default the run's, or comparison/)")
+        ->type_name("FOLDER");
     add_evaluate();
     add_encode();
     add_sample();
@@ -260,8 +280,8 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names = {"train",    "resume", "config", "bench",
-                                                 "evaluate", "encode", "sample", "export"};
+  static const std::vector<std::string> names = {"train",  "resume", "config", "bench", "evaluate",
+                                                 "encode", "sample", "export", "report"};
   return names;
 }
 
@@ -295,7 +315,7 @@ void check_first_word(const Grammar& grammar, const std::vector<std::string>& ar
 const CLI::App& chosen(const Grammar& grammar) {
   for (const CLI::App* verb :
        {grammar.train, grammar.resume, grammar.config, grammar.bench, grammar.evaluate,
-        grammar.encode, grammar.sample, grammar.export_verb})
+        grammar.encode, grammar.sample, grammar.export_verb, grammar.report})
     if (verb->parsed()) return *verb;
   return grammar.app;
 }
@@ -379,6 +399,20 @@ BenchCommand bench_command(Flags flags) {
   command.json = flags.json;
   command.config = take_config(flags.words);
   command.words = std::move(flags.words);
+  return command;
+}
+
+ReportCommand report_command(Flags flags, bool out_given) {
+  ReportCommand command;
+  for (const auto& word : flags.words) {
+    if (word.empty()) throw UsageError("a RUN to report is an empty word; give run folders");
+    command.runs.emplace_back(word);
+  }
+  if (command.runs.empty())
+    throw UsageError("which run? `elbow report RUN` draws a run folder, such as one below runs/");
+  if (out_given && flags.out.empty())
+    throw UsageError("--out needs the name of a folder, but is empty");
+  if (out_given) command.out = flags.out;
   return command;
 }
 
@@ -497,6 +531,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
                          grammar.train->count("--init-from") > 0);
   if (grammar.resume->parsed()) return resume_command(std::move(grammar.flags));
   if (grammar.bench->parsed()) return bench_command(std::move(grammar.flags));
+  if (grammar.report->parsed())
+    return report_command(std::move(grammar.flags), grammar.report->count("--out") > 0);
   if (grammar.evaluate->parsed())
     return evaluate_command(std::move(grammar.flags), grammar.evaluate->count("--out") > 0);
   if (grammar.encode->parsed())

@@ -51,6 +51,11 @@ struct BenchCommand {
   bool json = false;  // one JSON object instead of a table
 };
 
+struct ReportCommand {
+  std::vector<std::filesystem::path> runs;   // at least one
+  std::optional<std::filesystem::path> out;  // unset: the run's folder, or comparison/ of several
+};
+
 struct EvaluateCommand {
   RunChoice choice;
   std::string split = "test";
@@ -88,7 +93,7 @@ struct ShowText {
 };
 
 using Command = std::variant<TrainCommand, ConfigCommand, BenchCommand, EvaluateCommand,
-                             EncodeCommand, SampleCommand, ExportCommand, ShowText>;
+                             EncodeCommand, SampleCommand, ExportCommand, ReportCommand, ShowText>;
 
 // `arguments`: without the program's name. Throws UsageError.
 Command parse_command_line(const std::vector<std::string>& arguments);

@@ -9,11 +9,13 @@ namespace {
 
 bool needs_ranks(const Command& command) {
   return !std::holds_alternative<ConfigCommand>(command) &&
+         !std::holds_alternative<ReportCommand>(command) &&
          !std::holds_alternative<ShowText>(command);
 }
 
 ExitCode run_alone(const Command& command) {
   if (const auto* config = std::get_if<ConfigCommand>(&command)) return run_config(*config);
+  if (const auto* report = std::get_if<ReportCommand>(&command)) return run_report(*report);
   std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
   return ExitCode::kDone;
 }
@@ -34,6 +36,13 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
     if (const auto* train = std::get_if<TrainCommand>(&*command))
       return run_train(*train, arguments, world);
     if (const auto* bench = std::get_if<BenchCommand>(&*command)) return run_bench(*bench, world);
+    if (std::holds_alternative<ReportCommand>(*command)) {
+      world.from_rank_0([&] {
+        run_alone(*command);
+        return std::string();
+      });
+      return ExitCode::kDone;
+    }
     if (const auto* evaluate = std::get_if<EvaluateCommand>(&*command))
       return run_evaluate(*evaluate, world);
     if (const auto* encode = std::get_if<EncodeCommand>(&*command))

@@ -16,6 +16,7 @@ class World;
 ExitCode run_command(const std::vector<std::string>& arguments);
 
 ExitCode run_config(const ConfigCommand& command);
+ExitCode run_report(const ReportCommand& command);
 // Every rank of `world` calls it.
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world);

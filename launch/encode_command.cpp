@@ -24,7 +24,7 @@ trainer::Split split_of_file(const TrainedRun& run, const std::filesystem::path&
     throw trainer::DataError(fmt::format(
         "{} does not fit the model, at byte 0: its images have {} values and the run was trained "
         "on {} x {} x {} = {}; give images of that size",
-        path.string(), file.images.size(1), run.data.channels, run.data.height, run.data.width,
+        path.string(), file.images.size(1), run.data.height, run.data.width, run.data.channels,
         run.model->observed()));
   }
   return {.name = path.string(), .images = file.images};

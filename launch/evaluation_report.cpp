@@ -91,9 +91,9 @@ std::string importance_lines(const trainer::ImportanceNll& i) {
 std::string posterior_text(const SplitMetrics& m) {
   const auto& p = *m.posterior;
   auto text = fmt::format(
-      "{} of {} units active, {:.0f} % of means within 2 SD of the prior, "
+      "{} of {} units active, {:.2f} of means within 2 SD of the prior, "
       "aggregated posterior {:.3g} nats from it",
-      p.active_units, p.mu_mean.size(), 100 * p.mu_within_2sd, p.aggregate_kl_nats);
+      p.active_units, p.mu_mean.size(), p.mu_within_2sd, p.aggregate_kl_nats);
   if (m.collapsed.value_or(false))
     text +=
         fmt::format("; collapsed: the mean picture alone has recon {:.2f}", *m.baseline_recon_nats);

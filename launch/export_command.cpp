@@ -64,6 +64,11 @@ ExitCode run_export(const ExportCommand& command, World& world) {
   const auto run = open_run(world, command.choice);
   world.together([&] {
     if (world.ranks().rank() != 0) return;
+    if (run->settings().model.network != "mlp") {
+      throw trainer::SettingError(
+          "model.json describes dense layers only, and the run has model.network = conv: read its "
+          "checkpoints/step_*/model.safetensors, whose tensors have PyTorch's layout");
+    }
     std::error_code error;
     std::filesystem::create_directories(command.out, error);
     if (error)

@@ -40,6 +40,8 @@ const std::vector<Dependence>& dependences() {
       {"objective.capacity_nats", "objective.capacity", {"batch", "example"}},
       {"objective.capacity_from", "objective.capacity", {"batch", "example"}},
       {"objective.capacity_steps", "objective.capacity", {"batch", "example"}},
+      {"model.channels", "model.network", {"conv"}},
+      {"model.kernel", "model.network", {"conv"}},
       {"model.sigma", "model.likelihood", {"gaussian", "gaussian_learned"}},
       {"optimizer.stages", "optimizer.schedule", {"stages"}},
       {"optimizer.milestones", "optimizer.schedule", {"milestones"}},

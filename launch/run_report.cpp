@@ -35,9 +35,15 @@ std::string data_text(const Settings& s, const RunDescription& run) {
 
 std::string model_text(const Settings& s, const RunDescription& run) {
   std::vector<std::string> widths = {std::to_string(run.observed)};
+  const bool convolutional = s.model.network == "conv";
+  const auto& channels = s.model.channels;
+  if (convolutional) widths.push_back(fmt::format("conv {}", fmt::join(channels, "-conv ")));
   for (const int64_t width : s.model.encoder) widths.push_back(std::to_string(width));
   widths.push_back(fmt::format("({})", s.model.latent));
   for (const int64_t width : s.model.decoder) widths.push_back(std::to_string(width));
+  if (convolutional)
+    widths.push_back(
+        fmt::format("conv {}", fmt::join(channels.rbegin(), channels.rend(), "-conv ")));
   widths.push_back(std::to_string(run.observed));
   std::string text = fmt::format("{} {}, {}, {} parameters, {} initialisation", s.model.kind,
                                  fmt::join(widths, "-"), s.model.activation, run.parameters,

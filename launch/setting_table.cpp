@@ -326,6 +326,13 @@ void add_model(std::vector<Setting>& table) {
       integer_list_or_none("model.decoder", in(&M::decoder), width, /*longest=*/64,
                            "widths of the decoder's hidden layers, from the latent side"));
   table.push_back(integer("model.latent", in(&M::latent), width, "number of latent units"));
+  table.push_back(choice("model.network", in(&M::network), {"mlp", "conv"},
+                         "conv: convolutions of stride 2 before the encoder's dense layers, and "
+                         "their mirror image after the decoder's"));
+  table.push_back(integer_list("model.channels", in(&M::channels), {1, 65536}, /*longest=*/16,
+                               "conv: channels of the convolutions, from the image inwards"));
+  table.push_back(
+      integer("model.kernel", in(&M::kernel), {1, 31}, "conv: side of the convolutions' kernels"));
   table.push_back(choice("model.activation", in(&M::activation),
                          {"tanh", "relu", "sigmoid", "softplus", "identity"},
                          "activation of the hidden layers"));
@@ -501,9 +508,15 @@ std::vector<Setting> make_table() {
   add_optimizer(table);
   add_train(table);
   add_checkpoint(table);
-  table.push_back(
-      changeable(integer("log.every_steps", at(&Settings::log, &trainer::LogSettings::every_steps),
-                         {1, 1e9}, "steps between two refreshes of the progress line")));
+  const auto in = [](auto member) { return at(&Settings::log, member); };
+  using L = trainer::LogSettings;
+  table.push_back(changeable(integer("log.every_steps", in(&L::every_steps), {1, 1e9},
+                                     "steps between two refreshes of the progress line, and two "
+                                     "points of TensorBoard's curves of steps")));
+  table.push_back(changeable(integer("log.pictures_every", in(&L::pictures_every), {0, 1e6},
+                                     "epochs between two pictures drawn while training; 0: none")));
+  table.push_back(changeable(
+      yes_or_no("log.tensorboard", in(&L::tensorboard), "write event files for TensorBoard")));
   return table;
 }
 

@@ -12,6 +12,7 @@
 #include "launch/resume.h"
 #include "launch/run_folder.h"
 #include "launch/run_report.h"
+#include "launch/tensorboard_observer.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "launch/world.h"
@@ -39,6 +40,14 @@ trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
   for (int rank = 0; rank < ranks.size(); ++rank)
     manifest.ranks.push_back({ranks.host(rank), devices.names[rank]});
   return manifest;
+}
+
+// What watches the run on rank 0.
+std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, const WatchedRun& run) {
+  std::vector<std::unique_ptr<trainer::Observer>> observers;
+  observers.push_back(make_progress(command.progress, run.trainer.epochs()));
+  observers.push_back(make_tensorboard_observer(run));
+  return observers_together(std::move(observers));
 }
 
 RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset& data,
@@ -172,7 +181,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
 
   // The folder comes last, so that what is refused leaves none.
   const auto manifest = manifest_of(arguments, ranks, data, devices, team->size());
-  std::unique_ptr<trainer::Observer> progress;
+  std::unique_ptr<trainer::Observer> observer;
   const auto folder = world.from_rank_0([&] {
     take_place(place, command, config);
     const auto& directory = *place.directory;
@@ -184,10 +193,11 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
         report_stream());
     if (place.found) std::fputs(resumption_report(*place.found).c_str(), report_stream());
     std::fflush(report_stream());
-    progress = make_progress(command.progress, trainer->epochs());
+    observer = observer_of(
+        command, {config, *trainer, data, directory, checkpoint ? checkpoint->step() : 0});
     if (devices.own.is_cpu() && settings.train.precision == "bf16" &&
         !models::has_bfloat16_instructions()) {
-      progress->on_note(
+      observer->on_note(
           "this CPU has no bfloat16 instructions (AVX512-BF16 or AMX): train.precision=bf16 is "
           "emulated and slower than fp32");
     }
@@ -197,14 +207,15 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
 
   watch_rank(world.session(), settings.train, devices, folder);
   const auto successor = [&] {
-    progress = make_progress(command.progress, trainer->epochs());
-    return progress.get();
+    observer = observer_of(
+        command, {config, *trainer, data, *place.directory, trainer->pack().rows[0].step});
+    return observer.get();
   };
   const auto result = trainer::run_trial({.settings = settings,
                                           .data = data,
                                           .ranks = ranks,
                                           .directory = *place.directory,
-                                          .observer = progress.get(),
+                                          .observer = observer.get(),
                                           .interruption = interruption,
                                           .identity = identity,
                                           .lock = place.lock.get(),
@@ -212,7 +223,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .resumed = std::move(checkpoint),
                                           .successor = successor},
                                          *trainer);
-  progress.reset();
+  observer.reset();
   if (result.written_here)
     std::fputs(summary_report(result, place.directory->path()).c_str(), report_stream());
   if (!result.error.empty())

@@ -177,7 +177,7 @@ std::unique_ptr<TrainedRun> open_run(World& world, const RunChoice& choice) {
       std::make_unique<trainer::ThreadTeam>(threads_of(settings, world.session(), run->devices));
   run->weights = directory.checkpoint(step) / "model.safetensors";
   world.together([&] {
-    run->model = trainer::model_of(settings, run->data.observed());
+    run->model = trainer::model_of(settings, run->data);
     run->objective = trainer::objective_of(settings, run->data.observed());
     run->parameters = read_weights(run->weights, *run->model).to(run->devices.own);
   });

@@ -65,10 +65,10 @@ class Model {
 };
 
 // Convolutions around the dense layers: stride 2 from the image inwards, mirrored outwards, and at
-// the end one of stride 1 that gives the output.
+// the end one of stride 1 that gives the output, with an odd kernel.
 struct ImageShape {
   int64_t height, width;
-  int64_t colours;               // channels of the image, which lie side by side in an example
+  int64_t colours;               // planes that lie one after another in an example
   std::vector<int64_t> filters;  // channels of the convolutions, from the image inwards
   int64_t kernel;                // side of all kernels
 };

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "models/linear.h"
+#include "models/patches.h"
 #include "trainer/error.h"
 #include "trainer/leaves.h"
 #include "trainer/mean_picture.h"
@@ -33,6 +36,35 @@ models::RateSchedule rate_schedule_of(const OptimizerSettings& settings) {
   return how;
 }
 
+models::VaeShape vae_shape_of(const Settings& settings, int64_t observed) {
+  return {.observed = observed,
+          .encoder = settings.model.encoder,
+          .latent = settings.model.latent,
+          .decoder = settings.model.decoder,
+          .activation = models::activation_named(settings.model.activation),
+          .posterior = models::posterior_scale_named(settings.model.posterior),
+          .likelihood = models::likelihood_named(settings.model.likelihood),
+          .sigma = settings.model.sigma,
+          .precision = settings.train.precision == "bf16" ? models::Precision::kBfloat16
+                                                          : models::Precision::kFloat32};
+}
+
+models::ImageShape image_shape_of(const ModelSettings& settings, const Dataset& data) {
+  models::PatchShape step{data.height, data.width, 1, settings.kernel, /*stride=*/2};
+  for (size_t i = 0; i < settings.channels.size(); ++i) {
+    if (std::min(step.height, step.width) + 2 * step.padding() < step.kernel) {
+      throw SettingError(
+          fmt::format("model.channels has {} convolutions, but after {} of them a {} x {} image is "
+                      "{} x {}, too "
+                      "small for model.kernel = {}: use fewer convolutions or a smaller kernel",
+                      settings.channels.size(), i, data.height, data.width, step.height, step.width,
+                      settings.kernel));
+    }
+    step = {step.patch_rows(), step.patch_columns(), 1, settings.kernel, /*stride=*/2};
+  }
+  return {data.height, data.width, data.channels, settings.channels, settings.kernel};
+}
+
 Binarise binarise_named(const std::string& name) {
   if (name == "none") return Binarise::kNone;
   if (name == "threshold") return Binarise::kThreshold;
@@ -60,18 +92,16 @@ Row row_of(const Settings& settings, int64_t observed) {
           .clip_norm = settings.optimizer.clip_norm};
 }
 
+std::unique_ptr<models::Model> model_of(const Settings& settings, const Dataset& data) {
+  auto shape = vae_shape_of(settings, data.observed());
+  if (settings.model.network == "conv") shape.image = image_shape_of(settings.model, data);
+  return models::make_vae(shape);
+}
+
 std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed) {
-  return models::make_vae({.observed = observed,
-                           .encoder = settings.model.encoder,
-                           .latent = settings.model.latent,
-                           .decoder = settings.model.decoder,
-                           .activation = models::activation_named(settings.model.activation),
-                           .posterior = models::posterior_scale_named(settings.model.posterior),
-                           .likelihood = models::likelihood_named(settings.model.likelihood),
-                           .sigma = settings.model.sigma,
-                           .precision = settings.train.precision == "bf16"
-                                            ? models::Precision::kBfloat16
-                                            : models::Precision::kFloat32});
+  if (settings.model.network != "mlp")
+    throw SettingError("model.network = conv needs images, whose height and width are known");
+  return models::make_vae(vae_shape_of(settings, observed));
 }
 
 std::unique_ptr<models::Objective> objective_of(const Settings& settings, int64_t observed) {

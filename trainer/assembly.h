@@ -18,6 +18,9 @@ namespace elbow::trainer {
 Row row_of(const Settings& settings, int64_t observed);
 
 // The network that a trial's settings describe.
+std::unique_ptr<models::Model> model_of(const Settings& settings, const Dataset& data);
+// The same where there is no data; convolutions need the images' size, so it refuses them. Both
+// throw SettingError.
 std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed);
 
 // What a trial's settings optimise.

@@ -43,15 +43,15 @@ struct Dataset {
   Split train;
   Split validation;  // may have no examples
   Split test;
-  int64_t channels = 1;  // planes that lie one after another
+  int64_t channels = 1;  // of a pixel; they lie side by side
   int64_t height = 0;
   int64_t width = 0;
   std::vector<DataFile> files;
 
   int64_t observed() const { return channels * height * width; }  // values of an example
-  // Of one example: [height, width], or [channels, height, width] where there are several.
+  // Of one example: [height, width], or [height, width, channels] where there are several.
   std::vector<int64_t> shape() const {
-    return channels == 1 ? std::vector{height, width} : std::vector{channels, height, width};
+    return channels == 1 ? std::vector{height, width} : std::vector{height, width, channels};
   }
   // What models are selected on: validation, or test where there is no validation.
   const Split& selection() const { return validation.examples() > 0 ? validation : test; }

@@ -31,7 +31,7 @@ bool is_npy(std::span<const uint8_t> stored) {
 
 bool are_channels(int64_t size) { return size == 1 || size == 3; }
 
-// Sets channels, height and width; `values` comes to lie as [examples, channels, height, width].
+// Sets channels, height and width; `values` comes to lie as [examples, height, width, channels].
 void set_shape(ImageFile& result, at::Tensor& values, const std::string& file) {
   const auto shape = values.sizes().vec();
   const bool last = shape.size() == 4 && are_channels(shape[3]);
@@ -43,10 +43,10 @@ void set_shape(ImageFile& result, at::Tensor& values, const std::string& file) {
     result.height = shape[1];
     result.width = shape[2];
   } else if (last || first) {
-    if (last) values = values.permute({0, 3, 1, 2});
-    result.channels = values.size(1);
-    result.height = values.size(2);
-    result.width = values.size(3);
+    if (first) values = values.permute({0, 2, 3, 1});
+    result.height = values.size(1);
+    result.width = values.size(2);
+    result.channels = values.size(3);
   } else {
     fail(file, 0, fmt::format("its shape is ({})", fmt::join(shape, ", ")),
          "give [N, D], [N, H, W], [N, H, W, C] or [N, C, H, W] with C = 1 or 3");

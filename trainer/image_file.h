@@ -13,13 +13,13 @@
 namespace elbow::trainer {
 
 struct ImageFile {
-  at::Tensor images;  // uint8, or float32 in [0, 1]: [examples, channels * height * width]
+  at::Tensor images;  // uint8, or float32 in [0, 1]: [examples, height * width * channels]
   int64_t channels = 1, height = 0, width = 0;
   DataFile file;
 };
 
 // .npy: uint8, or float32 in [0, 1]; [N, D] is one line of D, [N, H, W] grey, [N, H, W, C] or [N,
-// C, H, W] with C = 1 or 3 has channels, which come to lie in planes one after another. DataError
+// C, H, W] with C = 1 or 3 has channels, which come to lie side by side. DataError
 // with file and byte where anything is not as above.
 ImageFile read_image_file(const std::filesystem::path& path);
 ImageFile parse_image_file(std::span<const uint8_t> stored,

@@ -23,6 +23,11 @@ struct StepProgress {
   double seconds = 0;         // since this launch's first step began, evaluation included
   double examples_per_s = 0;  // over the last few steps
   double loss = 0;            // mean over this epoch's examples so far, on the optimised scale
+  int64_t step = 0;           // optimizer steps made, by earlier launches too
+  // Means over the examples of the last few steps, on the scales of SplitMetrics.
+  double recent_loss = 0;
+  double recent_recon_nats = 0;
+  double recent_kl_nats = 0;
 };
 
 // One split, measured over all its examples. For `train`: the running mean over the epoch, as

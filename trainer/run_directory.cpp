@@ -31,7 +31,8 @@ RunDirectory RunDirectory::create(const std::filesystem::path& path) {
 
 bool RunDirectory::holds_run() const {
   std::error_code ignored;
-  for (const auto& file : {config(), manifest(), metrics(), result(), traces(), checkpoints()})
+  for (const auto& file :
+       {config(), manifest(), metrics(), result(), traces(), tensorboard(), checkpoints()})
     if (std::filesystem::exists(file, ignored)) return true;
   return false;
 }

@@ -23,6 +23,9 @@ class RunDirectory {
   std::filesystem::path result() const { return path_ / "result.json"; }
   std::filesystem::path lock() const { return path_ / "run.lock"; }
   std::filesystem::path traces() const { return path_ / "traces"; }
+  std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
+  std::filesystem::path figures() const { return path_ / "figures"; }
+  std::filesystem::path report() const { return path_ / "report.html"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path checkpoint(int64_t step) const;  // checkpoints/step_000000469
 

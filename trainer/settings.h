@@ -35,12 +35,15 @@ struct ModelSettings {
   std::vector<int64_t> encoder = {500};  // widths of the hidden layers, first to last
   std::vector<int64_t> decoder = {500};  // widths of the hidden layers, from the latent side
   int64_t latent = 2;
-  std::string activation = "tanh";         // tanh | relu | sigmoid | softplus | identity
-  std::string initialisation = "glorot";   // glorot | pytorch | truncated_normal
-  double initial_std = 0.01;               // for truncated_normal
-  std::string posterior = "log_variance";  // log_variance | softplus | softplus_squared
-  std::string likelihood = "bernoulli";    // bernoulli | continuous_bernoulli | gaussian |
-                                           // gaussian_learned | gaussian_optimal
+  std::string network = "mlp";               // mlp | conv: convolutions around the dense layers
+  std::vector<int64_t> channels = {32, 64};  // conv: of each convolution, from the image inwards
+  int64_t kernel = 3;                        // conv: side of the kernels
+  std::string activation = "tanh";           // tanh | relu | sigmoid | softplus | identity
+  std::string initialisation = "glorot";     // glorot | pytorch | truncated_normal
+  double initial_std = 0.01;                 // for truncated_normal
+  std::string posterior = "log_variance";    // log_variance | softplus | softplus_squared
+  std::string likelihood = "bernoulli";      // bernoulli | continuous_bernoulli | gaussian |
+                                             // gaussian_learned | gaussian_optimal
   std::string output_bias = "zero";  // zero | data_mean: the decoder's last bias gives the mean of
                                      // the train split
   double sigma = 1;                  // gaussian: its sigma; gaussian_learned: the first one
@@ -124,7 +127,9 @@ struct CheckpointSettings {
 };
 
 struct LogSettings {
-  int64_t every_steps = 50;  // how often the progress line is refreshed
+  int64_t every_steps = 50;    // how often the progress line and the curves of steps are written
+  int64_t pictures_every = 0;  // epochs between pictures drawn while training; 0: none
+  bool tensorboard = true;
 };
 
 struct Settings {

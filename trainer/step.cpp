@@ -13,6 +13,21 @@
 #include "trainer/gradient_norm.h"
 
 namespace elbow::trainer {
+namespace {
+
+// What follows a slice's metric sums: mu and sigma of the batch's first example from the slice that
+// has it, zeros from the others, so that the sum takes them to all ranks.
+void put_posterior_of_first(const models::ExampleTerms& terms, bool has_first, int64_t latent,
+                            double* out) {
+  std::fill_n(out, 2 * latent, 0.0);
+  if (!has_first) return;
+  for (const auto* values : {&terms.posterior_mean, &terms.posterior_scale}) {
+    const auto first = values->select(1, 0).to(at::kCPU, at::kFloat).contiguous();
+    out = std::copy_n(first.const_data_ptr<float>(), latent, out);
+  }
+}
+
+}  // namespace
 
 struct Step::Slot {
   Range positions{0, 0};          // within the epoch
@@ -27,15 +42,18 @@ struct Step::Slot {
 Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& team)
     : parts_(parts), pack_(pack), ranks_(ranks), team_(team) {
   const auto& layout = parts_.model.layout();
-  const SumShape shape{.rows = 1,
-                       .parameters = layout.size(),
-                       .numbers = std::max<int64_t>(kMetricSums, parts_.objective.statistics()),
-                       .device = pack.parameters.device()};
+  const SumShape shape{
+      .rows = 1,
+      .parameters = layout.size(),
+      .numbers = std::max(kMetricSums + 2 * parts_.model.latent(), parts_.objective.statistics()),
+      .device = pack.parameters.device()};
   gradient_sum_ = make_gradient_sum(ranks, team, shape, parts_.leaves);
   if (gradient_sum_->shares_columns()) shared_ = SharedPack::make(pack, ranks);
   if (parts_.model.precision() == models::Precision::kBfloat16)
     rounded_ = at::empty_like(pack.parameters, at::kBFloat16);
   slots_.resize(gradient_sum_->slices());
+  posterior_of_first_ =
+      at::zeros({static_cast<int64_t>(pack.rows.size()), 2, parts_.model.latent()});
   for (int64_t i = 0; i < gradient_sum_->slices(); ++i) {
     auto& slot = slots_[i];
     const int64_t largest = gradient_sum_->slice(i, parts_.batch_size).size() +
@@ -90,12 +108,21 @@ UpdateRates Step::rates_of(const Row& row) const {
           .step = row.step};
 }
 
+// Metric sums to `sums`, and what follows them to its place.
+void Step::take_sums(int64_t k, const at::Tensor& summed, double* sums) {
+  const auto* from = summed.const_data_ptr<double>();
+  const int64_t numbers = 2 * parts_.model.latent();
+  std::copy_n(from, static_cast<int64_t>(kMetricSums), sums);
+  std::copy_n(from + kMetricSums, numbers,
+              posterior_of_first_.mutable_data_ptr<float>() + k * numbers);
+}
+
 // Both return false, and the row stays as it was, where its loss or gradient is not finite.
 bool Step::updated_here(int64_t k, double* sums) {
   const auto& row = pack_.rows[k];
   const auto& layout = parts_.model.layout();
   const auto& sum = gradient_sum_->add();
-  std::copy_n(sum.sums.const_data_ptr<double>(), static_cast<int64_t>(kMetricSums), sums);
+  take_sums(k, sum.sums, sums);
   const auto parameters = pack_.parameters.select(0, k);
   if (row.l2 != 0) sums[kLoss] += row.l2 * sum_of_squared_weights(layout, parameters);
   if (!std::isfinite(sums[kLoss]) || !all_finite(sum.gradient, team_)) return false;
@@ -123,7 +150,7 @@ bool Step::updated_together(int64_t k, double* sums) {
     parts_.optimizer.update_columns(layout, rates, columns, gradient, from, to);
     return all_finite(gradient, columns.size());
   });
-  std::copy_n(sum.sums.const_data_ptr<double>(), static_cast<int64_t>(kMetricSums), sums);
+  take_sums(k, sum.sums, sums);
   if (row.l2 != 0)
     sums[kLoss] += row.l2 * sum_of_squared_weights(layout, pack_.parameters.select(0, k));
   return sum.good && std::isfinite(sums[kLoss]);
@@ -240,6 +267,8 @@ void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int6
     const auto loss = parts_.objective.leaf_loss(slot.terms, context);
     torch::autograd::backward({loss}, {});
     sum_terms(slot.terms, place.sums);
+    put_posterior_of_first(slot.terms, slot.positions.begin == pack_.batch * parts_.batch_size,
+                           parts_.model.latent(), sums + kMetricSums);
     sums[kLoss] = loss.item<double>();
     slot.terms = {};
   } else {

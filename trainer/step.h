@@ -70,11 +70,16 @@ class Step {
   // summed.   Throws NonFinite, comm::PeerLost.
   at::Tensor run(bool stop_vote);
 
+  // mu and sigma of the last step's first example, before the update: [K, 2, latent], float32,
+  // equal on all ranks.
+  const at::Tensor& posterior_of_first() const { return posterior_of_first_; }
+
  private:
   struct Slot;  // the working memory of one slice
 
   void differentiate(int64_t row, const Range& batch);
   UpdateRates rates_of(const Row& row) const;
+  void take_sums(int64_t row, const at::Tensor& summed, double* sums);
   bool updated_here(int64_t row, double* sums);
   bool updated_together(int64_t row, double* sums);
   const models::BoundParameters& parameters_of(const Slot& slot, int64_t row) const;
@@ -95,6 +100,7 @@ class Step {
   at::Tensor
       rounded_;  // [K, P], bfloat16, of the pack's parameters; undefined without such products
   bool stop_vote_ = false;
+  at::Tensor posterior_of_first_;
 };
 
 }  // namespace elbow::trainer

@@ -27,7 +27,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       data_(data),
       ranks_(&ranks),
       team_(team),
-      model_(model_of(settings, data.observed())),
+      model_(model_of(settings, data)),
       objective_(objective_of(settings, data.observed())),
       optimizer_(settings.optimizer),
       scale_(scale_of(settings.objective, data.observed())) {
@@ -39,6 +39,8 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
     pack_.state.select(1, 1).fill_(settings.optimizer.second_moment_start);
   epoch_sums_ = at::zeros({count, kMetricSums}, at::kDouble);
   make_step();
+  trace_ = at::full({count, steps_per_epoch(), 2, model_->latent()},
+                    std::numeric_limits<float>::quiet_NaN());
   for (auto& row : pack_.rows) row.rate.total_steps = static_cast<double>(total_steps());
 }
 
@@ -94,6 +96,15 @@ void Trainer::start_from(const std::vector<std::pair<std::string, at::Tensor>>& 
   pack_.parameters.copy_(row.unsqueeze(0).expand_as(pack_.parameters));
 }
 
+at::Tensor Trainer::posterior_trace(int64_t row) const {
+  return trace_.select(0, row).narrow(0, 0, trace_steps_);
+}
+
+void Trainer::set_posterior_trace(int64_t row, const at::Tensor& done) {
+  trace_.select(0, row).narrow(0, 0, done.size(0)).copy_(done);
+  trace_steps_ = done.size(0);
+}
+
 Snapshot Trainer::snapshot() const {
   const auto copy = [](const at::Tensor& row) {
     return row.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
@@ -116,7 +127,15 @@ Snapshot Trainer::snapshot() const {
   return snapshot;
 }
 
+// The ranks of a host may share the pack's memory: nobody writes before all have come here, and
+// nobody goes on before all have written.
 void Trainer::restore(const Snapshot& snapshot) {
+  ranks_->barrier();
+  adopt(snapshot);
+  ranks_->barrier();
+}
+
+void Trainer::adopt(const Snapshot& snapshot) {
   TORCH_CHECK(snapshot.rows.size() == pack_.rows.size(), "restore: a snapshot of ",
               snapshot.rows.size(), " rows for a pack of ", pack_.rows.size());
   pack_.batch = snapshot.batch;
@@ -175,30 +194,37 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
   const double seconds_before = epoch_seconds_;
   const int64_t steps = steps_per_epoch();
   const auto rows = static_cast<int64_t>(pack_.rows.size());
+  auto recent_sums = at::zeros({kMetricSums}, at::kDouble);  // of row 0
   auto recent = start;
-  int64_t recent_examples = 0;
   EpochResult result;
   while (pack_.batch < steps && !out_of_steps()) {
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
     epoch_sums_.add_(step_sums);
     epoch_seconds_ = seconds_before + seconds_since(start);
+    trace_.select(1, pack_.batch - 1).copy_(step_->posterior_of_first());
+    trace_steps_ = pack_.batch;
     ++steps_done_;
     const double* of_step = step_sums.const_data_ptr<double>();
-    recent_examples += static_cast<int64_t>(of_step[kExamples]);
+    recent_sums.add_(step_sums.select(0, 0));
     if (observer != nullptr &&
         (steps_done_ % settings_.log.every_steps == 0 || pack_.batch == steps || out_of_steps())) {
       const double* so_far = epoch_sums_.const_data_ptr<double>();
       const double elapsed = seconds_since(recent);
+      const auto lately = metrics_of(recent_sums.const_data_ptr<double>());
       observer->on_step({.epoch = pack_.rows[0].epoch + 1,
                          .epochs = epochs(),
                          .step_in_epoch = pack_.batch,
                          .steps_per_epoch = steps,
                          .steps_done = steps_done_,
                          .seconds = seconds_done_ + seconds_since(start),
-                         .examples_per_s = static_cast<double>(recent_examples) / elapsed,
-                         .loss = so_far[kLoss] / so_far[kExamples]});
+                         .examples_per_s = static_cast<double>(lately.examples) / elapsed,
+                         .loss = so_far[kLoss] / so_far[kExamples],
+                         .step = pack_.rows[0].step,
+                         .recent_loss = lately.loss,
+                         .recent_recon_nats = lately.recon_nats,
+                         .recent_kl_nats = lately.kl_nats});
       recent = Clock::now();
-      recent_examples = 0;
+      recent_sums.zero_();
     }
     if (of_step[kStopVotes] > 0 && pack_.batch < steps && !out_of_steps()) {
       seconds_done_ += seconds_since(start);

@@ -65,8 +65,11 @@ class Trainer {
   // waits for another. Allowed between steps, and after an exception of run_epoch().
   Snapshot snapshot() const;
   // Goes to where the snapshot was made, by any trainer of the same settings and number of rows.
-  // Every rank does it with an equal snapshot, before its next step.
+  // Every rank does it with an equal snapshot, before its next step, and waits for the others.
   void restore(const Snapshot& snapshot);
+  // The same without waiting for anybody: where no rank reads the pack any more that this one may
+  // share with it, and those that do not hold the snapshot's state already all adopt it.
+  void adopt(const Snapshot& snapshot);
   // After a lost peer, on the CPU: first the weights leave what the old group shares, then, when
   // all survivors hold the same state, the trainer goes on with them. Every survivor calls join();
   // where it throws comm::PeerLost, both come once more with a still smaller group.
@@ -90,6 +93,12 @@ class Trainer {
   const models::Model& model() const { return *model_; }
   const Optimizer& optimizer() const { return optimizer_; }
   const Pack& pack() const { return pack_; }
+  // mu and sigma of the first example of each step of this epoch so far, as trained, equal on all
+  // ranks: [steps done, 2, latent], float32; of the whole epoch after its end, until the next
+  // begins.
+  at::Tensor posterior_trace(int64_t row) const;
+  // For a pack that is resumed within an epoch: the trace of the steps that are done.
+  void set_posterior_trace(int64_t row, const at::Tensor& done);
   int64_t leaves() const { return leaves_of(settings_.train); }
   int64_t steps_per_epoch() const {
     return (data_.train.examples() + settings_.train.batch_size - 1) / settings_.train.batch_size;
@@ -115,6 +124,8 @@ class Trainer {
   std::optional<std::map<std::string, double>> recon_floor_nats_;
   std::optional<at::Tensor> mean_picture_;  // made before the first evaluation
   std::unique_ptr<Step> step_;
+  at::Tensor trace_;         // [K, steps per epoch, 2, latent]
+  int64_t trace_steps_ = 0;  // filled
   int64_t steps_done_ = 0;
   double seconds_done_ = 0;
 };

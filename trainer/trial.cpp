@@ -16,6 +16,7 @@
 #include "trainer/error.h"
 #include "trainer/healing.h"
 #include "trainer/metrics_log.h"
+#include "trainer/posterior_trace.h"
 
 namespace elbow::trainer {
 namespace {
@@ -61,6 +62,8 @@ class Trial {
   void end_epoch(const EpochResult& epoch);
   void save_where_due(std::optional<int64_t> ended_epoch, bool new_best);
   void save();
+  void save_trace();
+  void resume_trace();
   Checkpoint checkpoint() const;
   bool roll_back(const NonFinite& error);
   std::optional<Checkpoint> last_good_checkpoint();
@@ -84,7 +87,8 @@ class Trial {
   void heal(const std::optional<comm::PeerLost>& loss);
   std::vector<std::string> regroup();
   void level(comm::Communicator& survivors);
-  void catch_up(const Checkpoint& newest, const End& end);
+  at::Tensor newest_trace(comm::Communicator& survivors, int newest) const;
+  void catch_up(const Checkpoint& newest, at::Tensor trace, const End& end);
   void take_over();
   void leave_after(const std::string& loss);
   Standing standing() const;
@@ -143,7 +147,7 @@ RunResult Trial::run() {
 
 void Trial::begin() {
   if (parts_.resumed) {
-    trainer_.restore(parts_.resumed->snapshot);
+    trainer_.adopt(parts_.resumed->snapshot);
     progress_ = parts_.resumed->progress.at(0);
     stored_step_ = parts_.resumed->step();
   } else if (parts_.settings.train.on_nonfinite == "rollback") {
@@ -155,6 +159,7 @@ void Trial::begin() {
   if (record_->log.bytes() < progress_.metrics_bytes)
     warn(fmt::format("{} has lost lines that it had when step {} was saved",
                      parts_.directory.metrics().string(), parts_.resumed->step()));
+  resume_trace();
   if (parts_.save_first && !parts_.resumed) save();
 }
 
@@ -198,6 +203,7 @@ void Trial::end_epoch(const EpochResult& epoch) {
     if (lock() != nullptr) lock()->require();
     record_->log.write(train);
     record_->log.write(held_out);
+    save_trace();
     save_where_due(train.epoch, new_best);
   }
   if (observer_ != nullptr) observer_->on_epoch(train, held_out);
@@ -217,6 +223,7 @@ void Trial::save_where_due(std::optional<int64_t> ended_epoch, bool new_best) {
 }
 
 void Trial::save() {
+  if (trainer_.pack().batch > 0) save_trace();
   if (record_->log.flush()) {
     saved_at_ = place();
     record_->checkpoints.save(checkpoint());
@@ -224,6 +231,34 @@ void Trial::save() {
   }
   unsaved_.push_back(record_->log.failure());
   note(record_->log.failure() + "; the run goes on, and tries again when the next save is due");
+}
+
+// Rank 0: of the epoch that the trainer is in, or of the one that it has just ended. A disk that
+// refuses it costs the trace, not the run.
+void Trial::save_trace() {
+  const auto& pack = trainer_.pack();
+  const auto trace = trainer_.posterior_trace(0);
+  if (trace.size(0) == 0) return;
+  try {
+    save_posterior_trace(parts_.directory.traces(), pack.rows[0].epoch + (pack.batch > 0 ? 1 : 0),
+                         trace);
+  } catch (const std::system_error& error) {
+    note(fmt::format("the posterior's trace is not saved: {}", error.what()));
+  }
+}
+
+// Rank 0: what a resumed run has of the epoch that it is in.
+void Trial::resume_trace() {
+  const auto& pack = trainer_.pack();
+  const int64_t epoch = pack.rows[0].epoch + (pack.batch > 0 ? 1 : 0);
+  const int64_t steps = pack.batch > 0 ? pack.batch : trainer_.steps_per_epoch();
+  if (epoch == 0) return;
+  try {
+    trainer_.set_posterior_trace(0, resume_posterior_traces(parts_.directory.traces(), epoch, steps,
+                                                            trainer_.model().latent()));
+  } catch (const std::runtime_error& error) {  // of the disk, or of a damaged file
+    note(fmt::format("the posterior's trace is not gone on with: {}", error.what()));
+  }
 }
 
 Checkpoint Trial::checkpoint() const {
@@ -247,7 +282,7 @@ bool Trial::roll_back(const NonFinite& error) {
   saved_at_.reset();
   const auto back = last_good_checkpoint();
   if (!back && !first_) return false;
-  trainer_.restore(back ? back->snapshot : *first_);
+  trainer_.adopt(back ? back->snapshot : *first_);
   progress_ = back ? back->progress.at(0) : TrialProgress{};
   const auto& row = trainer_.pack().rows.at(error.row());
   // What was saved may have had rollbacks before.
@@ -258,7 +293,10 @@ bool Trial::roll_back(const NonFinite& error) {
   progress_.warnings = std::move(warnings);
   progress_.seconds = seconds;  // of earlier launches
   trainer_.set_rate_factor(error.row(), factor);
-  if (record_) record_->log.truncate(progress_.metrics_bytes);
+  if (record_) {
+    record_->log.truncate(progress_.metrics_bytes);
+    resume_trace();
+  }
   warn(fmt::format("{}: rollback {} of at most {}, to step {} with {:g} of the learning rate",
                    error.what(), rollbacks, settings.rollback_limit, row.step, factor));
   return true;
@@ -313,6 +351,7 @@ void Trial::finish() {
   ranks().at(trainer_.pack().rows[0].step, "end");
   describe_the_end();
   if (record_) {
+    save_trace();
     save_the_last();
     try {
       if (lock() != nullptr) lock()->require();
@@ -443,26 +482,43 @@ void Trial::level(comm::Communicator& survivors) {
   if (survivors.rank() == newest)
     state = {.snapshot = trainer_.snapshot(), .progress = {progress_}, .identity = parts_.identity};
   broadcast(survivors, state, newest, tensor_names(trainer_));
+  const auto trace = newest_trace(survivors, newest);
   const auto end = shared_end(survivors, newest);
   if (mine != Standing{.rollbacks = state.progress[0].rollbacks,
                        .step = state.step(),
                        .epochs_done = state.progress[0].epochs_done,
                        .trained = end.trained})
-    catch_up(state, end);
+    catch_up(state, trace, end);
 }
 
-void Trial::catch_up(const Checkpoint& newest, const End& end) {
+// The posteriors of the epoch's steps, from `newest`, which need not know those of earlier
+// launches.
+at::Tensor Trial::newest_trace(comm::Communicator& survivors, int newest) const {
+  auto trace = trainer_.posterior_trace(0).contiguous();
+  auto steps = at::full({1}, trace.size(0), at::kLong);
+  survivors.broadcast(steps, newest);
+  if (survivors.rank() != newest)
+    trace = at::empty({steps.item<int64_t>(), trace.size(1), trace.size(2)}, trace.options());
+  survivors.broadcast(trace, newest);
+  return trace;
+}
+
+void Trial::catch_up(const Checkpoint& newest, at::Tensor trace, const End& end) {
   const auto& progress = newest.progress[0];
   const bool missed_rollback = progress.rollbacks != progress_.rollbacks;
   const bool missed_epoch = !missed_rollback && progress.epochs_done != progress_.epochs_done;
   auto warnings = std::move(progress_.warnings);
-  trainer_.restore(newest.snapshot);
+  const auto own = trainer_.posterior_trace(0);
+  if (!missed_rollback && own.size(0) < trace.size(0)) trace.narrow(0, 0, own.size(0)).copy_(own);
+  trainer_.set_posterior_trace(0, trace);
+  trainer_.adopt(newest.snapshot);
   progress_ = progress;
   if (warnings.size() > progress_.warnings.size()) progress_.warnings = std::move(warnings);
   take_end(end);
   if (!record_ || !(missed_rollback || missed_epoch)) return;
   record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
   if (!missed_epoch) return;
+  save_trace();
   if (observer_ != nullptr)
     observer_->on_epoch(progress_.final_metrics[0], progress_.final_metrics[1]);
   save();

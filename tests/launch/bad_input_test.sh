@@ -58,6 +58,18 @@ refused 2 "which run|RUN" resume train.epochs=3
 refused 2 "nowhere|no run|--out" resume nowhere
 refused 2 "nowhere|no run|--out" train --resume must --out nowhere
 refused 2 "'b.cfg'|key=value" config /dev/null b.cfg
+refused 2 "which run|elbow report RUN" report
+refused 2 "there is no folder nowhere|run folder" report nowhere
+mkdir -p no_run && refused 2 "no_run|config.cfg|elbow train" report no_run
+refused 2 "--out|empty" report no_run --out ""
+refused 2 "unknown flag --outt|did you mean --out" report no_run --outt x
+mkdir -p half && printf '[train]\nepochs = 3\n' >half/config.cfg && echo '{"split":' >half/metrics.jsonl
+refused 3 "half/metrics.jsonl:1|remove the line" report half
+rm half/metrics.jsonl && mkdir half/traces && echo none >half/traces/posterior_epoch_0001.npy
+refused 3 "posterior_epoch_0001.npy|byte 0" report half
+rm -r half/traces && mkdir -p half/checkpoints/step_000000001 && echo none >half/checkpoints/step_000000001/model.safetensors
+refused 4 "model.safetensors|byte" report half
+train 2 "log.pictures_every = -1|0 to" log.pictures_every=-1
 mkdir -p old && echo "[train]" >old/config.cfg
 refused 2 "old|holds a run|--resume|--out" train --out old
 : >file
@@ -96,6 +108,9 @@ train 2 "free_bits_groups = 3|does not divide|model.latent = 2" objective.free_b
 train 2 "objective.samples = 0|1 to" objective.samples=0
 train 2 "model.sigma = 0|above 0" model.likelihood=gaussian model.sigma=0
 train 2 "model.sigma = 2|model.likelihood=gaussian" model.sigma=2
+train 2 "model.kernel = 5|model.network=conv" model.kernel=5
+train 2 "model.channels has 6 convolutions|28 x 28|1 x 1|model.kernel = 4" model.network=conv model.kernel=4 \
+  model.channels=1,1,1,1,1,1
 train 2 "model.likelihood = gausian|did you mean gaussian" model.likelihood=gausian
 train 2 "optimizer.stages = 3:0.001|optimizer.schedule=stages" optimizer.stages=3:1e-3
 train 2 "optimizer.stages|'3' that is not EPOCHS:RATE" optimizer.schedule=stages optimizer.stages=1:1e-3,3
@@ -235,7 +250,7 @@ refused 2 "what to encode|--data" encode trained --out a.npy
 refused 2 "--data and --split exclude" encode trained --data good.npy --split test --out a.npy
 refused 2 "--out is missing|elbow encode --help" encode trained --split test
 refused 2 "--out = 'a.png'|.npy or .csv" encode trained --split test --out a.png
-refused 3 "good.npy does not fit the model|4 values|784" encode trained --data good.npy --out a.npy
+refused 3 "good.npy does not fit the model|4 values|28 x 28 x 1 = 784" encode trained --data good.npy --out a.npy
 refused 3 "none.npy|No such file" encode trained --data none.npy --out a.npy
 refused 2 "--kind = 'priro'|did you mean prior" sample trained --kind priro --out a.npy
 refused 2 "--count = '0'|from 1" sample trained --count 0 --out a.npy

@@ -66,7 +66,7 @@ TEST(RunReport, SummaryTellsOfThePosteriorAndOfACollapse) {
   metrics.posterior = {.mu_mean = {0, 0}, .active_units = 1, .mu_within_2sd = 0.42};
   result.final_metrics = {metrics};
   EXPECT_THAT(summary_report(result, "runs/a"),
-              AllOf(HasSubstr("posterior  1 of 2 units active, 42 % of means within 2 SD"),
+              AllOf(HasSubstr("posterior  1 of 2 units active, 0.42 of means within 2 SD"),
                     Not(HasSubstr("collapsed"))));
   result.final_metrics[0].collapsed = true;
   EXPECT_THAT(summary_report(result, "runs/a"),

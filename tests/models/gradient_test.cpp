@@ -1,5 +1,6 @@
 // Every gradient against finite differences in float64, per row.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -27,6 +28,7 @@ class GradientTest : public ::testing::TestWithParam<Case> {
  protected:
   GradientTest()
       : model_(make_vae(GetParam().model)), objective_(make_objective(GetParam().objective)) {
+    at::set_num_threads(1);  // tensors are tiny
     at::manual_seed(3);
     values_ = GetParam().spread * at::randn({kRows, model_->layout().size()}, at::kDouble);
     const int64_t samples = objective_->samples();

@@ -84,7 +84,9 @@ INSTANTIATE_TEST_SUITE_P(Modes, DevicePath,
                          });
 
 TEST(DevicePathObjectives, GiveTheLossesOfTheCpuOverAnEpoch) {
-  std::vector<Settings> variants(4, small_settings("fast", "adam"));
+  std::vector<Settings> variants(5, small_settings("fast", "adam"));
+  variants[4].model.network = "conv";
+  variants[4].model.channels = {3, 4};
   variants[0].objective.kind = "iwae";
   variants[0].objective.samples = 3;
   variants[1].objective.free_bits = 0.1;

@@ -33,7 +33,6 @@ Settings small_settings() {
   settings.objective.anneal = "linear";
   settings.objective.anneal_steps = 4;
   settings.optimizer.kind = "adam";
-  settings.optimizer.second_moment_start = 0.5;
   settings.optimizer.schedule = "cosine";
   return settings;
 }

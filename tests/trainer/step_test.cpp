@@ -173,6 +173,11 @@ INSTANTIATE_TEST_SUITE_P(
                   +[](Settings& s) { s.objective.sigma_wt = 0.5, s.model.posterior = "softplus"; }},
         std::pair{"optimal_sigma", +[](Settings& s) { s.model.likelihood = "gaussian_optimal"; }},
         std::pair{"learned_sigma", +[](Settings& s) { s.model.likelihood = "gaussian_learned"; }},
+        std::pair{"convolutions",
+                  +[](Settings& s) {
+                    s.model.network = "conv", s.model.channels = {3, 4};
+                    s.model.decoder = {};
+                  }},
         std::pair{"clipping",
                   +[](Settings& s) {
                     s.optimizer.clip_norm = 0.5, s.optimizer.schedule = "cosine";

@@ -1,0 +1,153 @@
+#include "launch/run_material.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "models/noise.h"
+#include "trainer/error.h"
+#include "trainer/file_bytes.h"
+#include "trainer/posterior_trace.h"
+#include "trainer/run_directory.h"
+#include "trainer/trainer.h"
+#include "trainer/weights_file.h"
+
+namespace elbow::launch {
+namespace {
+
+using trainer::RunDirectory;
+using trainer::SettingError;
+
+constexpr int64_t kReconstructions = 36;
+
+// result.json as it is; an empty object where the run has not ended.
+nlohmann::json result_of(const RunDirectory& run) {
+  if (!std::filesystem::exists(run.result())) return nlohmann::json::object();
+  const auto bytes = trainer::read_file(run.result());
+  auto result = nlohmann::json::parse(bytes, nullptr, /*allow_exceptions=*/false);
+  if (!result.is_object())
+    throw trainer::DataError(
+        fmt::format("{} is not a JSON object; remove it to report the run without its end",
+                    run.result().string()));
+  return result;
+}
+
+// The newest checkpoint's weights; empty where there are none.
+std::filesystem::path weights_of(const RunDirectory& run) {
+  std::filesystem::path newest;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(run.checkpoints(), none)) {
+    const auto file = entry.path() / "model.safetensors";
+    if (!entry.path().filename().string().starts_with("step_") || !std::filesystem::exists(file))
+      continue;
+    if (newest.empty() || entry.path() > newest.parent_path()) newest = file;
+  }
+  return newest;
+}
+
+// A model with its weights, and what looks through them.
+struct LoadedModel {
+  std::unique_ptr<models::Model> model;
+  at::Tensor parameters;
+  std::unique_ptr<Codec> codec;
+};
+
+std::shared_ptr<LoadedModel> load_model(const trainer::Settings& settings,
+                                        const trainer::Dataset& data,
+                                        const std::filesystem::path& weights) {
+  auto loaded = std::make_shared<LoadedModel>();
+  loaded->model = trainer::model_of(settings, data);
+  loaded->parameters = at::zeros({1, loaded->model->layout().size()});
+  try {
+    loaded->model->layout().from_named(trainer::read_safetensors(weights).tensors,
+                                       loaded->parameters.select(0, 0));
+  } catch (const trainer::DataError& error) {
+    throw trainer::DamagedCheckpoint(error.what());
+  } catch (const std::invalid_argument& error) {
+    throw trainer::DamagedCheckpoint(
+        fmt::format("{} does not fit the run's config.cfg: {}; take the run "
+                    "folder as it was written",
+                    weights.string(), error.what()));
+  }
+  loaded->codec = std::make_unique<Codec>(*loaded->model, loaded->parameters,
+                                          trainer::request_of(settings.data));
+  return loaded;
+}
+
+at::Tensor prior_draws(uint64_t seed, int64_t count, int64_t latent) {
+  constexpr uint32_t kPriorDraws = 3;  // beside the splits, which key the evaluation's noise
+  std::vector<int64_t> examples(count);
+  std::iota(examples.begin(), examples.end(), int64_t{0});
+  auto z = at::empty({count, latent});
+  models::fill_normal({seed, models::Purpose::kEvaluationNoise, kPriorDraws}, examples, z);
+  return z;
+}
+
+double number_of(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number() ? found->get<double>() : 0;
+}
+
+}  // namespace
+
+ModelView view_of(const Codec& codec, const trainer::Split& split, const figures::ImageShape& shape,
+                  uint64_t seed, int64_t most_encoded) {
+  const int64_t count = std::min(split.examples(), most_encoded);
+  const auto x = codec.examples(split, 0, count);
+  ModelView view{.split = split.name, .posteriors = codec.encode(x), .shape = shape};
+  if (split.labels.defined()) {
+    const auto labels = split.labels.narrow(0, 0, count).contiguous();
+    view.labels.assign(labels.const_data_ptr<uint8_t>(), labels.const_data_ptr<uint8_t>() + count);
+  }
+  const int64_t shown = std::min(count, kReconstructions);
+  view.originals = x.narrow(0, 0, shown).clone();
+  view.reconstructions = codec.decode(view.posteriors.mu.narrow(0, 0, shown));
+  view.samples = codec.decode(prior_draws(seed, kPriorSamples, codec.latent()));
+  view.decode = [&codec](const at::Tensor& z) { return codec.decode(z); };
+  return view;
+}
+
+RunMaterial read_run(const std::filesystem::path& folder) {
+  const RunDirectory run(folder);
+  if (!std::filesystem::is_directory(folder))
+    throw SettingError(
+        fmt::format("there is no folder {}: give a run folder, such as one below "
+                    "runs/",
+                    folder.string()));
+  if (!std::filesystem::exists(run.config()))
+    throw SettingError(
+        fmt::format("{} is no run folder: it has no config.cfg; give the folder that "
+                    "`elbow train` wrote",
+                    folder.string()));
+  const auto result = result_of(run);
+  RunMaterial material{
+      .folder = folder,
+      .name = std::filesystem::absolute(folder / "x").lexically_normal().parent_path().filename(),
+      .config = parse_config(run.config(), {}, {}),
+      .status = result.value("status", "running, or stopped without an end"),
+      .seconds = number_of(result, "seconds"),
+      .examples_per_s = number_of(result, "examples_per_s"),
+      .metrics = read_metrics(run.metrics())};
+  if (const auto floors = result.find("recon_floor_nats"); floors != result.end())
+    for (const auto& [split, nats] : floors->items())
+      if (nats.is_number()) material.recon_floor_nats[split] = nats.get<double>();
+  for (const auto& [epoch, file] : trainer::posterior_traces(run.traces()))
+    material.traces[epoch] = trainer::load_posterior_trace(file);
+  const auto& settings = material.config.settings;
+  const auto data = trainer::load_dataset(settings.data);
+  material.observed = data.observed();
+  const auto weights = weights_of(run);
+  if (weights.empty()) return material;
+  const auto loaded = load_model(settings, data, weights);
+  material.parameters = loaded->model->layout().trainable();
+  material.model =
+      view_of(*loaded->codec, data.selection(), {data.height, data.width, data.channels},
+              static_cast<uint64_t>(settings.train.seed), kMostEncoded);
+  material.model->decode = [loaded](const at::Tensor& z) { return loaded->codec->decode(z); };
+  return material;
+}
+
+}  // namespace elbow::launch

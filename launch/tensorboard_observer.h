@@ -1,0 +1,31 @@
+// Writes RUN/tensorboard, and pictures drawn while training, as the loop goes. Rank 0 only; where
+// it looks at the model it computes alone, while the other ranks wait.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "launch/config.h"
+#include "trainer/dataset.h"
+#include "trainer/observer.h"
+#include "trainer/run_directory.h"
+#include "trainer/trainer.h"
+
+namespace elbow::launch {
+
+struct WatchedRun {
+  const ParsedConfig& config;
+  const trainer::Trainer& trainer;
+  const trainer::Dataset& data;
+  const trainer::RunDirectory& directory;
+  int64_t steps_done = 0;  // by earlier launches: what the folder holds beyond them is cut
+};
+
+// All must outlive the observer. Appends to what the folder holds.
+std::unique_ptr<trainer::Observer> make_tensorboard_observer(const WatchedRun& run);
+
+// Tells each of several observers, in order.
+std::unique_ptr<trainer::Observer> observers_together(
+    std::vector<std::unique_ptr<trainer::Observer>> observers);
+
+}  // namespace elbow::launch
