@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "trainer/checkpoint.h"
 
 namespace elbow::trainer {
 
@@ -24,6 +25,11 @@ struct Standing {
 // The lowest rank that has come furthest, or -1 where all have come as far. Every rank calls it and
 // gets the same answer. Throws comm::PeerLost.
 int newest_rank(comm::Communicator& ranks, const Standing& mine);
+
+// A hash of what a survivor sends to others, and the check that all have the same. Throws
+// comm::PeerLost where they have not.
+uint64_t digest_of(const Checkpoint& state, const at::Tensor& trace);
+void require_same(comm::Communicator& ranks, uint64_t digest);
 
 // The ranks that are left, by the numbers that they had at first.
 class Members {

@@ -457,7 +457,8 @@ void Trial::heal(const std::optional<comm::PeerLost>& loss) {
 }
 
 // The survivors' group, all of them in one state. Returns who was lost. Another death on the way
-// begins it anew: until then each rank's state is whole, old or new.
+// begins it anew: until then each rank's state is whole, old or new. Open MPI 5.0 may call an
+// operation that a death interrupted a success, so what comes of it is trusted only when all agree.
 std::vector<std::string> Trial::regroup() {
   std::shared_ptr<comm::Communicator> survivors = ranks().shrink();
   while (true) {
@@ -465,10 +466,12 @@ std::vector<std::string> Trial::regroup() {
       trainer_.leave_group();
       level(*survivors);
       trainer_.join(survivors);
-      return members_.reduce_to(*survivors);
+      if (survivors->agree(survivors->lost_rank() < 0)) return members_.reduce_to(*survivors);
     } catch (const comm::PeerLost&) {
-      survivors = survivors->shrink();
+    } catch (const std::exception&) {
+      if (survivors->lost_rank() < 0) throw;
     }
+    survivors = survivors->shrink();
   }
 }
 
@@ -484,6 +487,7 @@ void Trial::level(comm::Communicator& survivors) {
   broadcast(survivors, state, newest, tensor_names(trainer_));
   const auto trace = newest_trace(survivors, newest);
   const auto end = shared_end(survivors, newest);
+  require_same(survivors, digest_of(state, trace));
   if (mine != Standing{.rollbacks = state.progress[0].rollbacks,
                        .step = state.step(),
                        .epochs_done = state.progress[0].epochs_done,

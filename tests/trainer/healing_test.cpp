@@ -165,7 +165,7 @@ TEST(Healing, SeveralMayDieAtOnceOrOneAfterAnotherDownToOne) {
     expect_healed(
         4, hosts,
         {{0, 2, "gradient sum", 0, 0}, {1, 2, "gradient sum", 0, 1}, {3, 2, "gradient sum", 0, 3}},
-        1);
+        3);
   }
 }
 
