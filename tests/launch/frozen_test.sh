@@ -21,10 +21,10 @@ nap() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 RANDOM=$seed
 frozen=0 named=0 healed=0
 for ((run = 1; run <= runs; ++run)); do
-  start "$launcher" -n 3 train "${recipe[@]}" train.epochs=16 train.hang_timeout=2 --out run-$run
+  start "$launcher" -n 3 train "${recipe[@]}" train.epochs=16 train.hang_timeout=2 --out "$folder/run-$run"
   within 60 test -e run-$run/metrics.jsonl || { echo "run $run did not begin" && break; }
   nap $((RANDOM * 1000 / 32768))
-  mapfile -t ranks < <(ranks_of run-$run)
+  mapfile -t ranks < <(ranks_of "$folder/run-$run")
   rank=$((RANDOM % 3))
   kill -STOP "${ranks[$rank]:-999999999}" 2>/dev/null && frozen=$((frozen + 1))
   exit_code_of "$process"
@@ -45,7 +45,7 @@ for ((i = 0; i < 2 * $(nproc); ++i)); do
   busy+=($!)
 done
 "$launcher" -n 2 train "${recipe[@]}" train.epochs=100000 train.max_time="${ELBOW_LOADED_SECONDS:-5}" train.hang_timeout=2 \
-  --out loaded >out 2>err
+  --out "$folder/loaded" >out 2>err
 code=$?
 kill "${busy[@]}"
 check "a run on a loaded machine ends when its time is up" same $code 75

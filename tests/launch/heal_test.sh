@@ -27,11 +27,11 @@ RANDOM=$seed
 wrong=0 kills=0 late=0 slowest=0 first_rank=0
 for ((run = 1; run <= runs; ++run)); do
   victims=$((RANDOM % 3 + 1)) at_once=$((RANDOM % 2)) delay=$((RANDOM * span_ms / 32768))
-  "$launcher" -n 4 train "${recipe[@]}" "${saves[@]}" --out run-$run >stdout 2> >(while read -r line; do echo "$(now_ms) $line"; done >stderr) &
+  "$launcher" -n 4 train "${recipe[@]}" "${saves[@]}" --out "$folder/run-$run" >stdout 2> >(while read -r line; do echo "$(now_ms) $line"; done >stderr) &
   process=$!
   within 60 test -e run-$run/metrics.jsonl || { echo "run $run did not begin" && break; }
   nap $delay
-  mapfile -t ranks < <(ranks_of run-$run)
+  mapfile -t ranks < <(ranks_of "$folder/run-$run")
   mapfile -t chosen < <(shuf -i 0-3 -n $victims --random-source=<(yes "$RANDOM"))
   killed=0
   for rank in "${chosen[@]}"; do
