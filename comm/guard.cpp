@@ -8,7 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -30,6 +34,18 @@ std::string host_name() {
   char name[256] = {};
   if (gethostname(name, sizeof(name) - 1) != 0) return "localhost";
   return name;
+}
+
+// In lists of processes the guard is no second rank. The arguments lie behind each other, and the
+// library keeps where they begin.
+void take_name() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const std::string arguments((std::istreambuf_iterator<char>(file)), {});
+  if (program_invocation_name == nullptr ||
+      arguments != std::string(program_invocation_name, arguments.size()))
+    return;
+  std::memset(program_invocation_name, 0, arguments.size());
+  std::strncpy(program_invocation_name, "elbow-guard", arguments.size() - 1);
 }
 
 // The guard's process: never returns.
@@ -140,6 +156,7 @@ pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank) {
   for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE})
     signal(number, SIG_IGN);
   prctl(PR_SET_NAME, "elbow-guard");
+  take_name();
   Guard(*page, rank, guarded).run();
 }
 
