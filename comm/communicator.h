@@ -17,6 +17,8 @@
 #include <span>
 #include <string>
 
+#include "comm/heartbeat.h"
+
 namespace elbow::comm {
 
 class Communicator {
@@ -55,21 +57,58 @@ class Communicator {
 
   // The survivors' communicator, in the old order. Called by every survivor after PeerLost; also
   // allowed, and then a plain copy, when nobody is lost. A survivor that is still inside an
-  // operation leaves it with PeerLost. Afterwards this communicator can only be destroyed.
+  // operation leaves it with PeerLost, one in agree() with false. Afterwards this communicator can
+  // only be destroyed.
   virtual std::unique_ptr<Communicator> shrink() = 0;
+
+  // Whether every living rank says yes: the same answer on all of them, and nobody leaves before
+  // all have come. A rank that dies meanwhile need not have said anything. False as well where
+  // another rank is in shrink(), which is then the next call of all. Throws PeerLost only where
+  // deaths cannot be survived.
+  virtual bool agree(bool yes);
 
   // A rank of this group that is known here and now to be dead, or -1. Local, cheap, and any thread
   // may call it.
   virtual int lost_rank() { return -1; }
 
-  // What the caller is doing: goes into the sentences of PeerLost. Local and cheap.
-  void at(int64_t step, const char* phase) { step_ = step, phase_ = phase; }
+  // What the caller is doing: goes into the sentences of PeerLost, and to where other processes can
+  // read it. Local and cheap.
+  virtual void at(int64_t step, const char* phase) {
+    step_ = step, phase_ = phase;
+    if (heartbeat_ != nullptr) heartbeat_->at(step, phase);
+  }
   int64_t step() const { return step_; }
   const char* phase() const { return phase_; }
+
+  // Some piece of a long phase is done; any thread.
+  void progress() {
+    if (heartbeat_ != nullptr) heartbeat_->progress();
+  }
+
+  // Held while this rank may have to wait for others.
+  class Waiting {
+   public:
+    explicit Waiting(Communicator& ranks) : heartbeat_(ranks.heartbeat_) {
+      if (heartbeat_ != nullptr) heartbeat_->begin_wait();
+    }
+    ~Waiting() {
+      if (heartbeat_ != nullptr) heartbeat_->end_wait();
+    }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+   private:
+    Heartbeat* heartbeat_;
+  };
+
+ protected:
+  // Where at() and progress() are published; null: nowhere. It must outlive the object.
+  void publish_to(Heartbeat* heartbeat) { heartbeat_ = heartbeat; }
 
  private:
   int64_t step_ = 0;
   const char* phase_ = "start";  // a string literal
+  Heartbeat* heartbeat_ = nullptr;
 };
 
 }  // namespace elbow::comm

@@ -107,6 +107,7 @@ HostMemory::HostMemory(Communicator& ranks, void* mapping, int64_t mapped_bytes)
 HostMemory::~HostMemory() { munmap(arrived_, static_cast<size_t>(mapped_bytes_)); }
 
 void HostMemory::meet() {
+  const Communicator::Waiting waiting(ranks_);
   ++meetings_;
   arrived_[ranks_.rank()].value.store(meetings_, std::memory_order_release);
   int tries = 0;

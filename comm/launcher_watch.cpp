@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,8 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+
+#include "comm/process_state.h"
 
 namespace elbow::comm {
 namespace {
@@ -47,14 +48,6 @@ pid_t find_launcher() {
     }
   }
   return 0;
-}
-
-int open_process(pid_t process) {
-#ifdef SYS_pidfd_open
-  return static_cast<int>(syscall(SYS_pidfd_open, process, 0));
-#else
-  return -1;
-#endif
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ namespace {
 
 // A survivor that only heard of a revocation learns who died a moment later, from its daemon.
 constexpr auto kWhoDiedDeadline = std::chrono::milliseconds(500);
+// Ranks that die together are heard of within this time of each other.
+constexpr auto kQuiet = std::chrono::milliseconds(50);
 
 MPI_Datatype type_of(at::ScalarType dtype) {
   switch (dtype) {
@@ -98,6 +100,7 @@ class MpiCommunicator final : public Communicator {
   // Takes over `comm`, unless it is MPI's own world.
   MpiCommunicator(MpiSession& session, MPI_Comm comm, MpiOptions options)
       : session_(session), comm_(comm), options_(options) {
+    publish_to(session.heartbeat());
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm_, &rank_);
     MPI_Comm_size(comm_, &size_);
@@ -139,6 +142,7 @@ class MpiCommunicator final : public Communicator {
                   std::span<const int64_t> counts) override {
     require_gatherable(input, output, counts, rank_, size_);
     require_usable("all_gather");
+    const Waiting waiting(*this);
     const OnHost source(input, OnHost::Content::kNeeded);
     OnHost target(output, OnHost::Content::kOverwritten);
     const int64_t row_bytes = row_size(output);
@@ -154,6 +158,7 @@ class MpiCommunicator final : public Communicator {
     require_contiguous(tensor, "broadcast");
     require_root(root, size_);
     require_usable("broadcast");
+    const Waiting waiting(*this);
     OnHost host(tensor, rank_ == root ? OnHost::Content::kNeeded : OnHost::Content::kOverwritten);
     broadcast_bytes(host.bytes(), host.byte_count(), root, "broadcast");
     if (rank_ != root) host.bring_back();
@@ -161,6 +166,7 @@ class MpiCommunicator final : public Communicator {
 
   void barrier() override {
     require_usable("barrier");
+    const Waiting waiting(*this);
     check(MPI_Barrier(comm_), "barrier");
   }
 
@@ -170,6 +176,12 @@ class MpiCommunicator final : public Communicator {
     require_color(color);
     require_usable("split");
     return derive("split", [&](MPI_Comm* part) { return MPI_Comm_split(comm_, color, key, part); });
+  }
+
+  bool agree(bool yes) override {
+    if (!session_.fault_tolerant()) return Communicator::agree(yes);
+    const Waiting waiting(*this);
+    return all_say(yes);
   }
 
   int lost_rank() override {
@@ -189,8 +201,13 @@ class MpiCommunicator final : public Communicator {
       require_usable("shrink");
       return duplicate();
     }
+    const Waiting waiting(*this);
     ulfm::revoke(comm_);
     usable_ = false;
+    session_.note_lost_peer();
+    let_news_arrive();
+    // A survivor may be in agree(), where only another agreement reaches it.
+    if (!refused_) all_say(false);
     // Again when one more rank dies meanwhile; each time there is one rank less.
     for (int attempt = 0; attempt < size_; ++attempt) {
       MPI_Comm survivors = MPI_COMM_NULL;
@@ -209,19 +226,28 @@ class MpiCommunicator final : public Communicator {
   // made it: Open MPI 5.0 crashes when the revocation of a communicator reaches a rank that is
   // still making it.
   std::unique_ptr<Communicator> derive(const char* operation, auto make) {
+    const Waiting waiting(*this);
     MPI_Comm made = MPI_COMM_NULL;
     const int code = make(&made);
     if (session_.fault_tolerant()) {
       if (code != MPI_SUCCESS) ulfm::revoke(comm_);  // frees whoever waits for this rank
-      const bool all_have_it = ulfm::agree(comm_, code == MPI_SUCCESS);
+      const bool all_have_it = all_say(code == MPI_SUCCESS);
       if (code == MPI_SUCCESS && !all_have_it) throw_peer_lost(operation);
     }
     check(code, operation);
     return wrap(made);
   }
 
+  // After a no, every rank goes on with shrink().
+  bool all_say(bool yes) {
+    const bool all = ulfm::agree(comm_, yes);
+    refused_ = refused_ || !all;
+    return all;
+  }
+
   void all_reduce(const at::Tensor& tensor, MPI_Op op, const char* name) {
     require_usable(name);
+    const Waiting waiting(*this);
     OnHost host(tensor, OnHost::Content::kNeeded);
     const MPI_Datatype type = type_of(tensor.scalar_type());
     const int64_t item = tensor.element_size();
@@ -305,6 +331,20 @@ class MpiCommunicator final : public Communicator {
     throw PeerLost(rank, rank < 0 ? "" : host(rank), step(), phase(), operation);
   }
 
+  // Open MPI 5.0 crashes where it hears of a death while it makes a communicator (its half-made one
+  // has no place for the news), so what has happened already must be known before.
+  void let_news_arrive() {
+    size_t known = 0;
+    auto quiet_since = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - quiet_since < kQuiet) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      lost_rank();
+      const size_t now = ulfm::failed_ranks(comm_).size();
+      if (now != known) quiet_since = std::chrono::steady_clock::now();
+      known = now;
+    }
+  }
+
   int who_died() {
     const auto deadline = std::chrono::steady_clock::now() + kWhoDiedDeadline;
     while (true) {
@@ -321,6 +361,7 @@ class MpiCommunicator final : public Communicator {
   int size_ = 1;
   std::vector<int> world_ranks_;  // per rank of this group
   bool usable_ = true;            // false once a peer was lost, and after shrink()
+  bool refused_ = false;          // an agreement ended with no, on all ranks
 };
 
 }  // namespace

@@ -11,6 +11,8 @@
 
 #include "comm/communicators.h"
 #include "comm/error.h"
+#include "comm/guard.h"
+#include "comm/heartbeat.h"
 #include "comm/launcher_watch.h"
 #include "comm/mpi_settings.h"
 #include "comm/ulfm.h"
@@ -35,7 +37,9 @@ void check(int code, const char* operation) {
 
 }  // namespace
 
-MpiSession::MpiSession() : launcher_watch_(std::make_unique<LauncherWatch>()) {
+MpiSession::MpiSession() {
+  start_heartbeat();  // forks: first, while there is one thread
+  launcher_watch_ = std::make_unique<LauncherWatch>();
   int initialized = 0;
   MPI_Initialized(&initialized);
   if (initialized != 0) throw Error("MPI is initialised already: a process has one MpiSession");
@@ -59,6 +63,22 @@ MpiSession::MpiSession() : launcher_watch_(std::make_unique<LauncherWatch>()) {
   }
 }
 
+// The ranks of a host find the same memory by the job's name, which stays only until all have it.
+void MpiSession::start_heartbeat() {
+  const auto place = launched_place(process_environment);
+  if (!place || place->size < 2 || place->rank >= HeartbeatPage::kRanks) return;
+  page_name_ = fmt::format("/elbow-beats-{}-{}", getuid(), place->job);
+  page_ = HeartbeatPage::open(page_name_);
+  if (!page_) return;
+  heartbeat_ = &page_->slot(place->rank);
+  heartbeat_->join();
+  start_guard(page_, place->rank);
+}
+
+void MpiSession::watch(const WatchRules& rules) {
+  if (heartbeat_ != nullptr) heartbeat_->watch(rules);
+}
+
 void MpiSession::learn_the_world() {
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
@@ -72,6 +92,8 @@ void MpiSession::learn_the_world() {
         "MPI_Comm_split_type");
   MPI_Comm_rank(local, &local_rank_);
   MPI_Comm_size(local, &local_size_);
+  MPI_Barrier(local);  // all of this host have opened the page
+  if (page_ && local_rank_ == 0) HeartbeatPage::forget(page_name_);
   MPI_Comm_free(&local);
 
   std::string mine = this_host();
@@ -99,18 +121,14 @@ MpiSession::~MpiSession() {
 void MpiSession::close() {
   if (closed_) return;
   std::fflush(nullptr);
-  if (healthy_) {
-    const int code = MPI_Barrier(MPI_COMM_WORLD);
-    if (code == MPI_SUCCESS) {
-      closed_ = true;
-      MPI_Finalize();
-      return;
-    }
-    if (!fault_tolerant_) check(code, "the barrier before leaving");
-    healthy_ = false;
+  // All leave in the same way, though only some may have met a lost peer.
+  if (fault_tolerant_) {
+    healthy_ = ulfm::agree(MPI_COMM_WORLD, healthy_ && ulfm::failed_ranks(MPI_COMM_WORLD).empty());
+  } else {
+    check(MPI_Barrier(MPI_COMM_WORLD), "the barrier before leaving");
   }
-  ulfm::agree(MPI_COMM_WORLD, true);
   closed_ = true;
+  if (healthy_) MPI_Finalize();
 }
 
 void MpiSession::abort(int exit_code) {

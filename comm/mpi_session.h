@@ -3,8 +3,8 @@
 //
 // Construction asks Open MPI for what elbow needs (mpi_settings.h says what, and leaves alone what
 // the user has set), ignores SIGPIPE (writing to a dead peer would end a healthy rank), sees to it
-// that the rank dies with its launcher, and initialises MPI with thread level MULTIPLE. It takes
-// 0.1 s.
+// that the rank dies with its launcher, gives each of several ranks a guard (guard.h), and
+// initialises MPI with thread level MULTIPLE. It takes 0.1 s.
 //
 // Ending, three ways:
 // - close(), then return from main. Every rank calls it, whatever the exit code is; it waits for
@@ -22,7 +22,10 @@
 
 namespace elbow::comm {
 
+class Heartbeat;
+class HeartbeatPage;
 class LauncherWatch;
+struct WatchRules;
 
 class MpiSession {
  public:
@@ -43,12 +46,21 @@ class MpiSession {
   bool healthy() const { return healthy_; }    // false once a communicator has met a lost peer
   void note_lost_peer() { healthy_ = false; }  // for communicators; any thread
 
+  // What this rank publishes; null in a world of one.
+  Heartbeat* heartbeat() { return heartbeat_; }
+  // From now on the guard judges this rank by these rules.
+  void watch(const WatchRules& rules);
+
   void close();
   [[noreturn]] void abort(int exit_code);
 
  private:
+  void start_heartbeat();
   void learn_the_world();
 
+  std::shared_ptr<HeartbeatPage> page_;  // of this host; null in a world of one
+  std::string page_name_;
+  Heartbeat* heartbeat_ = nullptr;
   std::unique_ptr<LauncherWatch> launcher_watch_;
   int rank_ = 0;
   int size_ = 1;

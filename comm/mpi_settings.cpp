@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <initializer_list>
 
 namespace elbow::comm {
 namespace {
@@ -47,6 +49,21 @@ std::vector<std::pair<std::string, std::string>> mpi_settings(const Environment&
     settings.emplace_back("OMPI_MCA_pml", "ob1");
   }
   return settings;
+}
+
+std::optional<LaunchedPlace> launched_place(const Environment& environment) {
+  const auto number = [&](std::initializer_list<const char*> names) {
+    for (const char* name : names) {
+      if (const auto value = environment(name)) return std::atoi(value->c_str());
+    }
+    return -1;
+  };
+  LaunchedPlace place{.job = environment("PMIX_NAMESPACE").value_or(""),
+                      .rank = number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK"}),
+                      .size = number({"OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"})};
+  if (place.job.empty() || place.rank < 0 || place.rank >= place.size) return std::nullopt;
+  std::ranges::replace(place.job, '/', '-');
+  return place;
 }
 
 std::string launch_mistake(const Environment& environment, int world_size) {

@@ -31,6 +31,15 @@ std::optional<std::string> process_environment(const std::string& name);
 std::vector<std::pair<std::string, std::string>> mpi_settings(const Environment& environment,
                                                               int open_mpi_major);
 
+// This process among those of its job, as its launcher tells before MPI is up; nothing without a
+// launcher.
+struct LaunchedPlace {
+  std::string job;  // a name that only the job's ranks know, without slashes
+  int rank;
+  int size;
+};
+std::optional<LaunchedPlace> launched_place(const Environment& environment);
+
 // Why this world cannot be what the user started, or "". Under Slurm without its PMIx plugin every
 // task silently becomes a world of one. A launch by mpirun knows its own size, which may be smaller
 // than the allocation.

@@ -74,15 +74,25 @@ struct Round {
   std::vector<std::shared_ptr<Group>> split;  // per rank: its new group
 };
 
+// One call of agree().
+struct Vote {
+  explicit Vote(size_t size) : came(size) {}
+  std::vector<bool> came;  // per rank
+  bool all_say_yes = true;
+  bool done = false;
+};
+
 struct Group {
   explicit Group(std::vector<int> world_ranks)
       : members(std::move(world_ranks)),
         round(std::make_shared<Round>(members.size())),
-        shrinking(members.size()) {}
+        shrinking(members.size()),
+        vote(std::make_shared<Vote>(members.size())) {}
   std::vector<int> members;  // world ranks, in the order of the group's ranks
   std::shared_ptr<Round> round;
   bool revoked = false;
   std::vector<bool> shrinking;       // per rank: waits in shrink()
+  std::shared_ptr<Vote> vote;        // the present one of agree()
   std::shared_ptr<Group> survivors;  // set once, by the rank that completes a shrink
 };
 
@@ -234,6 +244,23 @@ class ThreadCommunicator final : public Communicator {
     return of(group_->survivors);
   }
 
+  bool agree(bool yes) override {
+    Lock lock(world_->mutex);
+    stay_alive(lock);
+    const auto vote = group_->vote;
+    vote->came[rank_] = true;
+    vote->all_say_yes = vote->all_say_yes && yes;
+    world_->changed.notify_all();
+    const auto deadline = Clock::now() + world_->deadline;
+    while (!lost(rank_) && !vote->done) {
+      if (group_->revoked) return false;  // a rank that does not come waits in shrink()
+      if (!finish(*vote))
+        wait_for_peers(lock, deadline, [&](int rank) { return vote->came[rank]; });
+    }
+    if (lost(rank_)) throw RankKilled{group_->members[rank_]};
+    return vote->all_say_yes;
+  }
+
   int lost_rank() override {
     const Lock lock(world_->mutex);
     return first(Life::kLost);
@@ -324,6 +351,17 @@ class ThreadCommunicator final : public Communicator {
       survivors.push_back(group_->members[rank]);
     }
     group_->survivors = std::make_shared<Group>(std::move(survivors));
+    world_->changed.notify_all();
+    return true;
+  }
+
+  // The vote is done once every member is either gone or has come.
+  bool finish(Vote& vote) {
+    for (int rank = 0; rank < size(); ++rank) {
+      if (!gone(rank) && !vote.came[rank]) return false;
+    }
+    vote.done = true;
+    group_->vote = std::make_shared<Vote>(group_->members.size());
     world_->changed.notify_all();
     return true;
   }

@@ -465,6 +465,11 @@ void add_train(std::vector<Setting>& table) {
   table.push_back(
       changeable(duration("train.time_margin", in(&T::time_margin), {0, 1e6}, "",
                           "likewise this long before the end of the Slurm job it runs in")));
+  table.push_back(changeable(
+      duration("train.hang_timeout", in(&T::hang_timeout), {0, 1e9}, "none",
+               "a rank that makes no progress for so long is ended, and the others go on")));
+  table.push_back(changeable(yes_or_no("train.hang_debugger", in(&T::hang_debugger),
+                                       "a rank that a debugger holds is waited for")));
   table.push_back(
       changeable(choice("train.on_nonfinite", in(&T::on_nonfinite), {"stop", "rollback"},
                         "after a step that is not finite; rollback: to the last "

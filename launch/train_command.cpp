@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#include "comm/heartbeat.h"
 #include "launch/commands.h"
 #include "launch/effective_config.h"
 #include "launch/progress.h"
@@ -119,6 +120,16 @@ std::optional<trainer::Checkpoint> share_checkpoint(World& world,
   return checkpoint;
 }
 
+// From here on the guard of this rank judges it. On a GPU the host may wait for others unseen.
+void watch_rank(comm::MpiSession& session, const trainer::TrainSettings& settings,
+                const Devices& devices, const std::string& folder) {
+  if (!devices.own.is_cpu()) return;
+  const std::chrono::duration<double> timeout(settings.hang_timeout);
+  session.watch({.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(timeout),
+                 .debugger_may_stop = settings.hang_debugger,
+                 .folder = folder});
+}
+
 // Every rank reads the file.
 void start_from(const std::filesystem::path& from, trainer::Trainer& trainer) {
   const auto weights = trainer::read_starting_weights(from);
@@ -197,6 +208,12 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   });
   if (!first) place.directory.emplace(folder);
 
+  watch_rank(world.session(), settings.train, devices, folder);
+  const auto successor = [&] {
+    observer = observer_of(
+        command, {config, *trainer, data, *place.directory, trainer->pack().rows[0].step});
+    return observer.get();
+  };
   const auto result = trainer::run_trial({.settings = settings,
                                           .data = data,
                                           .ranks = ranks,
@@ -206,12 +223,15 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .identity = identity,
                                           .lock = place.lock.get(),
                                           .save_first = command.init_from.has_value(),
-                                          .resumed = std::move(checkpoint)},
+                                          .resumed = std::move(checkpoint),
+                                          .successor = successor},
                                          *trainer);
   observer.reset();
-  if (first) std::fputs(summary_report(result, place.directory->path()).c_str(), report_stream());
+  if (result.written_here)
+    std::fputs(summary_report(result, place.directory->path()).c_str(), report_stream());
   if (!result.error.empty())
-    throw SharedError(static_cast<ExitCode>(result.exit_code), first ? result.error : "");
+    throw SharedError(static_cast<ExitCode>(result.exit_code),
+                      result.written_here ? result.error : "");
   return static_cast<ExitCode>(result.exit_code);
 }
 

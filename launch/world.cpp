@@ -76,7 +76,7 @@ ExitCode World::run(const std::function<ExitCode()>& verb) {
     return leave(exit_code_of(error));  // with the other survivors, who all know
   } catch (const trainer::Unfinished& error) {
     print(by_this_rank(error));
-    if (ranks_->size() == 1 || !session_.healthy()) return leave(ExitCode::kUnfinished);
+    if (ranks_->size() == 1) return leave(ExitCode::kUnfinished);
     session_.abort(static_cast<int>(ExitCode::kUnfinished));  // the others do not know
   } catch (const std::exception& error) {
     print(by_this_rank(error));

@@ -81,6 +81,7 @@ void write_result(const std::filesystem::path& file, const RunResult& result) {
   json["interrupted_by"] =
       result.interrupted_by.empty() ? Json(nullptr) : Json(result.interrupted_by);
   json["rollbacks"] = result.rollbacks;
+  json["healed"] = result.healed;
   json["warnings"] = result.warnings;
   write_json(file, json);
 }

@@ -49,6 +49,8 @@ struct RunResult {
   double examples_per_s = 0;          // training only, over the whole run
   std::string weights;                // file, relative to the run folder; "" where none was written
   int64_t rollbacks = 0;              // after a step that was not finite
+  std::vector<std::string> healed;    // a sentence for each time that ranks were lost
+  bool written_here = false;          // this rank wrote the run's files
   std::vector<std::string> warnings;  // what went wrong on the way, such as what was not saved
 };
 

@@ -107,7 +107,9 @@ struct TrainSettings {
   std::string device = "auto";        // auto | cpu | cuda
   std::string precision = "fp32";     // fp32 | bf16: of the matrix products' operands
   double max_time = 0;                // seconds after which the run stops, resumable; 0: no limit
-  double time_margin = 60;  // seconds before the end of a Slurm job at which it stops likewise
+  double time_margin = 60;    // seconds before the end of a Slurm job at which it stops likewise
+  double hang_timeout = 600;  // seconds without progress after which a rank is ended; 0: never
+  bool hang_debugger = true;  // a rank that a debugger holds is waited for
   std::string on_nonfinite =
       "stop";                    // stop | rollback: to the last checkpoint, with a smaller rate
   double rollback_factor = 0.5;  // of the learning rate at each rollback

@@ -67,6 +67,7 @@ at::Tensor sum_over_split(int64_t examples, int64_t numbers, const MeasureLeaf& 
     const int64_t count = std::min(block, own.end - begin);
     team.run(count, [&](int64_t i) {
       measure(examples_of({begin + i, begin + i + 1}, examples), of_leaf + i * numbers);
+      ranks.progress();
     });
     for (int64_t i = 0; i < count; ++i) tree.push({begin + i, 1}, of_leaf + i * numbers);
   }

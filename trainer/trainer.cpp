@@ -25,7 +25,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
                  comm::Communicator& ranks, ThreadTeam& team, at::Device device)
     : settings_(settings),
       data_(data),
-      ranks_(ranks),
+      ranks_(&ranks),
       team_(team),
       model_(model_of(settings, data)),
       objective_(objective_of(settings, data.observed())),
@@ -38,18 +38,35 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
   if (settings.optimizer.kind == "adam")
     pack_.state.select(1, 1).fill_(settings.optimizer.second_moment_start);
   epoch_sums_ = at::zeros({count, kMetricSums}, at::kDouble);
+  make_step();
+  trace_ = at::full({count, steps_per_epoch(), 2, model_->latent()},
+                    std::numeric_limits<float>::quiet_NaN());
+  for (auto& row : pack_.rows) row.rate.total_steps = static_cast<double>(total_steps());
+}
+
+void Trainer::make_step() {
   step_ = std::make_unique<Step>(StepParts{.model = *model_,
                                            .objective = *objective_,
                                            .optimizer = optimizer_,
                                            .data = data_.train,
                                            .request = request_of(settings_.data),
-                                           .batch_size = settings.train.batch_size,
-                                           .shuffle = settings.train.shuffle,
+                                           .batch_size = settings_.train.batch_size,
+                                           .shuffle = settings_.train.shuffle,
                                            .scale = scale_,
-                                           .leaves = leaves_of(settings.train)},
-                                 pack_, ranks_, team_);
-  trace_ = at::empty({count, steps_per_epoch(), 2, model_->latent()});
-  for (auto& row : pack_.rows) row.rate.total_steps = static_cast<double>(total_steps());
+                                           .leaves = leaves_of(settings_.train)},
+                                 pack_, *ranks_, team_);
+}
+
+void Trainer::leave_group() {
+  pack_.parameters = pack_.parameters.clone();
+  pack_.state = pack_.state.clone();
+}
+
+void Trainer::join(std::shared_ptr<comm::Communicator> survivors) {
+  step_.reset();
+  survivors_ = std::move(survivors);
+  ranks_ = survivors_.get();
+  make_step();
 }
 
 at::Tensor Trainer::initial_weights() {
@@ -62,7 +79,7 @@ at::Tensor Trainer::initial_weights() {
                        weights.select(0, k));
   });
   if (settings_.model.output_bias == "data_mean") {
-    const auto means = pixel_means(data_.train, request_of(settings_.data), ranks_, team_);
+    const auto means = pixel_means(data_.train, request_of(settings_.data), *ranks_, team_);
     layout.view(weights, model_->output_bias()).copy_(model_->output_bias_for(means));
   }
   return weights;
@@ -110,12 +127,17 @@ Snapshot Trainer::snapshot() const {
   return snapshot;
 }
 
+// The ranks of a host may share the pack's memory: nobody writes before all have come here, and
+// nobody goes on before all have written.
 void Trainer::restore(const Snapshot& snapshot) {
+  ranks_->barrier();
+  adopt(snapshot);
+  ranks_->barrier();
+}
+
+void Trainer::adopt(const Snapshot& snapshot) {
   TORCH_CHECK(snapshot.rows.size() == pack_.rows.size(), "restore: a snapshot of ",
               snapshot.rows.size(), " rows for a pack of ", pack_.rows.size());
-  // The ranks of a host may share the pack's memory: nobody writes before all have come here, and
-  // nobody goes on before all have written.
-  ranks_.barrier();
   pack_.batch = snapshot.batch;
   epoch_seconds_ = snapshot.epoch_seconds;
   for (size_t i = 0; i < pack_.rows.size(); ++i) {
@@ -133,7 +155,6 @@ void Trainer::restore(const Snapshot& snapshot) {
     pack_.parameters.select(0, k).copy_(from.parameters);
     pack_.state.select(0, k).copy_(from.state);
   }
-  ranks_.barrier();
 }
 
 const std::map<std::string, double>& Trainer::recon_floor_nats() {
@@ -147,7 +168,7 @@ const std::map<std::string, double>& Trainer::recon_floor_nats() {
 }
 
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
-  if (!mean_picture_) mean_picture_ = mean_picture_of(settings_, data_.train, ranks_, team_);
+  if (!mean_picture_) mean_picture_ = mean_picture_of(settings_, data_.train, *ranks_, team_);
   return evaluate({.model = *model_,
                    .data = split,
                    .split = id,
@@ -155,7 +176,7 @@ SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) 
                    .objective = *objective_,
                    .scale = scale_,
                    .mean_picture = *mean_picture_},
-                  pack_.rows[row], pack_.parameters.narrow(0, row, 1), ranks_, team_);
+                  pack_.rows[row], pack_.parameters.narrow(0, row, 1), *ranks_, team_);
 }
 
 void Trainer::run_steps(int64_t count) {

@@ -67,6 +67,16 @@ class Trainer {
   // Goes to where the snapshot was made, by any trainer of the same settings and number of rows.
   // Every rank does it with an equal snapshot, before its next step, and waits for the others.
   void restore(const Snapshot& snapshot);
+  // The same without waiting for anybody: where no rank reads the pack any more that this one may
+  // share with it, and those that do not hold the snapshot's state already all adopt it.
+  void adopt(const Snapshot& snapshot);
+  // After a lost peer, on the CPU: first the weights leave what the old group shares, then, when
+  // all survivors hold the same state, the trainer goes on with them. Every survivor calls join();
+  // where it throws comm::PeerLost, both come once more with a still smaller group.
+  void leave_group();
+  void join(std::shared_ptr<comm::Communicator> survivors);
+  comm::Communicator& ranks() const { return *ranks_; }
+
   // Multiplies the learning rate of a row, whatever its schedule, from now on.
   void set_rate_factor(int64_t row, double factor) { pack_.rows.at(row).rate_factor = factor; }
 
@@ -90,15 +100,19 @@ class Trainer {
   // For a pack that is resumed within an epoch: the trace of the steps that are done.
   void set_posterior_trace(int64_t row, const at::Tensor& done);
   int64_t leaves() const { return leaves_of(settings_.train); }
-  int64_t steps_per_epoch() const { return step_->batches_per_epoch(); }
+  int64_t steps_per_epoch() const {
+    return (data_.train.examples() + settings_.train.batch_size - 1) / settings_.train.batch_size;
+  }
 
  private:
   at::Tensor initial_weights();
+  void make_step();
   bool out_of_steps() const { return settings_.train.steps > 0 && finished(); }
 
   Settings settings_;
   const Dataset& data_;
-  comm::Communicator& ranks_;
+  std::shared_ptr<comm::Communicator> survivors_;  // owned here after a loss
+  comm::Communicator* ranks_;
   ThreadTeam& team_;
   std::unique_ptr<models::Model> model_;
   std::unique_ptr<models::Objective> objective_;

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
 #include <cmath>
@@ -13,6 +14,7 @@
 #include "trainer/checkpoint_rules.h"
 #include "trainer/checkpoint_writer.h"
 #include "trainer/error.h"
+#include "trainer/healing.h"
 #include "trainer/metrics_log.h"
 #include "trainer/posterior_trace.h"
 
@@ -49,7 +51,8 @@ struct Recorder {
 
 class Trial {
  public:
-  Trial(const TrialParts& parts, Trainer& trainer) : parts_(parts), trainer_(trainer) {}
+  Trial(const TrialParts& parts, Trainer& trainer)
+      : parts_(parts), trainer_(trainer), observer_(parts.observer), members_(parts.ranks) {}
 
   RunResult run();
 
@@ -66,22 +69,45 @@ class Trial {
   std::optional<Checkpoint> last_good_checkpoint();
   void forget_checkpoints_after(int64_t step);
 
-  void open_record(const RunLock* lock);
+  void open_record();
   void finish();
   void save_the_last();
   void describe_the_end();
-  void agree_on_the_end();
-  void leave_after(const comm::PeerLost& loss);
+
+  // How training ended, as far as it has.
+  struct End {
+    RunStatus status;
+    int exit_code;
+    bool trained;
+    std::string error, interrupted_by;
+  };
+  End shared_end(comm::Communicator& ranks, int root) const;
+  void take_end(const End& end);
+
+  void heal(const std::optional<comm::PeerLost>& loss);
+  std::vector<std::string> regroup();
+  void level(comm::Communicator& survivors);
+  at::Tensor newest_trace(comm::Communicator& survivors, int newest) const;
+  void catch_up(const Checkpoint& newest, at::Tensor trace, const End& end);
+  void take_over();
+  void leave_after(const std::string& loss);
+  Standing standing() const;
 
   void note(const std::string& sentence);
   void warn(const std::string& sentence);
   void tell_failures();
 
+  comm::Communicator& ranks() const { return trainer_.ranks(); }
+  const RunLock* lock() const { return own_lock_ ? &*own_lock_ : parts_.lock; }
+
   const TrialParts& parts_;
   Trainer& trainer_;
+  Observer* observer_;
+  Members members_;
   const Clock::time_point start_ = Clock::now();
   TrialProgress progress_;
   RunResult result_{.status = RunStatus::kComplete, .exit_code = kDone};
+  std::optional<RunLock> own_lock_;   // of a rank that took over
   std::unique_ptr<Recorder> record_;  // rank 0's
   Clock::time_point last_due_ = start_;
   std::optional<Snapshot> first_;  // where a rollback may go back to the start
@@ -96,28 +122,39 @@ class Trial {
 
 // --- The loop ------------------------------------------------------------------------------------
 
+// What a lost rank interrupts is done again by the survivors. Nobody leaves before all can.
 RunResult Trial::run() {
-  try {
-    begin();
-    train();
-    trained_ = true;
-    finish();
-  } catch (const comm::PeerLost& loss) {
-    leave_after(loss);
+  begin();
+  while (true) {
+    std::optional<comm::PeerLost> loss;  // unset: only others have met it
+    try {
+      if (!trained_) train();
+      trained_ = true;
+      finish();
+      if (ranks().agree(true)) break;
+    } catch (const comm::PeerLost& lost) {
+      loss = lost;
+    }
+    if (!trainer_.pack().parameters.is_cpu()) {
+      leave_after(loss ? loss->what() : "a peer was lost");
+      break;
+    }
+    heal(loss);
   }
+  result_.written_here = record_ != nullptr;
   return result_;
 }
 
 void Trial::begin() {
   if (parts_.resumed) {
-    trainer_.restore(parts_.resumed->snapshot);
+    trainer_.adopt(parts_.resumed->snapshot);
     progress_ = parts_.resumed->progress.at(0);
     stored_step_ = parts_.resumed->step();
   } else if (parts_.settings.train.on_nonfinite == "rollback") {
     first_ = trainer_.snapshot();
   }
-  if (parts_.ranks.rank() != 0) return;
-  open_record(parts_.lock);
+  if (ranks().rank() != 0) return;
+  open_record();
   record_->log.truncate(progress_.metrics_bytes);
   if (record_->log.bytes() < progress_.metrics_bytes)
     warn(fmt::format("{} has lost lines that it had when step {} was saved",
@@ -133,7 +170,7 @@ void Trial::train() {
   const auto& settings = parts_.settings.train;
   while (!is_over(progress_, settings, trainer_.total_steps())) {
     try {
-      const auto epoch = trainer_.run_epoch(parts_.observer, &parts_.interruption, after_step);
+      const auto epoch = trainer_.run_epoch(observer_, &parts_.interruption, after_step);
       if (epoch.interrupted) {
         const auto reason = parts_.interruption.reason();
         result_.status = RunStatus::kInterrupted;
@@ -163,13 +200,13 @@ void Trial::end_epoch(const EpochResult& epoch) {
   progress_.train_seconds += train.seconds;
   progress_.train_examples += static_cast<double>(train.examples);
   if (record_) {
-    if (parts_.lock != nullptr) parts_.lock->require();
+    if (lock() != nullptr) lock()->require();
     record_->log.write(train);
     record_->log.write(held_out);
     save_trace();
     save_where_due(train.epoch, new_best);
   }
-  if (parts_.observer != nullptr) parts_.observer->on_epoch(train, held_out);
+  if (observer_ != nullptr) observer_->on_epoch(train, held_out);
 }
 
 // --- Checkpoints ---------------------------------------------------------------------------------
@@ -245,7 +282,7 @@ bool Trial::roll_back(const NonFinite& error) {
   saved_at_.reset();
   const auto back = last_good_checkpoint();
   if (!back && !first_) return false;
-  trainer_.restore(back ? back->snapshot : *first_);
+  trainer_.adopt(back ? back->snapshot : *first_);
   progress_ = back ? back->progress.at(0) : TrialProgress{};
   const auto& row = trainer_.pack().rows.at(error.row());
   // What was saved may have had rollbacks before.
@@ -281,9 +318,9 @@ std::optional<Checkpoint> Trial::last_good_checkpoint() {
     }
     if (found || first_) forget_checkpoints_after(found ? found->step() : -1);
   }
-  if (comm::broadcast_text(parts_.ranks, found ? "found" : "", 0).empty()) return std::nullopt;
+  if (comm::broadcast_text(ranks(), found ? "found" : "", 0).empty()) return std::nullopt;
   if (!found) found.emplace();
-  broadcast(parts_.ranks, *found, 0, names);
+  broadcast(ranks(), *found, 0, names);
   return found;
 }
 
@@ -301,9 +338,9 @@ void Trial::forget_checkpoints_after(int64_t step) {
 
 // --- The end -------------------------------------------------------------------------------------
 
-void Trial::open_record(const RunLock* lock) {
+void Trial::open_record() {
   const WriterParts writer{.directory = parts_.directory,
-                           .lock = lock,
+                           .lock = lock(),
                            .names = tensor_names(trainer_),
                            .settings = parts_.settings.checkpoint,
                            .steps_per_epoch = trainer_.steps_per_epoch()};
@@ -311,19 +348,20 @@ void Trial::open_record(const RunLock* lock) {
 }
 
 void Trial::finish() {
+  ranks().at(trainer_.pack().rows[0].step, "end");
   describe_the_end();
   if (record_) {
     save_trace();
     save_the_last();
     try {
-      if (parts_.lock != nullptr) parts_.lock->require();
+      if (lock() != nullptr) lock()->require();
       write_result(parts_.directory.result(), result_);
     } catch (const std::system_error& error) {
       result_.exit_code = kFailed;
       if (result_.error.empty()) result_.error = error.what();
     }
   }
-  agree_on_the_end();
+  take_end(shared_end(ranks(), 0));  // all ranks leave with what rank 0 knows
 }
 
 void Trial::describe_the_end() {
@@ -369,32 +407,151 @@ void Trial::save_the_last() {
   result_.exit_code = kFailed;
 }
 
-// All ranks leave with what rank 0 knows.
-void Trial::agree_on_the_end() {
-  auto end = at::full({2}, static_cast<int64_t>(result_.status), at::kLong);
-  end[1] = result_.exit_code;
-  parts_.ranks.broadcast(end, 0);
-  result_.status = static_cast<RunStatus>(end[0].item<int64_t>());
-  result_.exit_code = static_cast<int>(end[1].item<int64_t>());
-  result_.error = comm::broadcast_text(parts_.ranks, result_.error, 0);
+// What `root` knows of the end, on all ranks.
+Trial::End Trial::shared_end(comm::Communicator& ranks, int root) const {
+  auto numbers = at::empty({3}, at::kLong);
+  numbers[0] = static_cast<int64_t>(result_.status);
+  numbers[1] = result_.exit_code;
+  numbers[2] = trained_ ? 1 : 0;
+  ranks.broadcast(numbers, root);
+  return {.status = static_cast<RunStatus>(numbers[0].item<int64_t>()),
+          .exit_code = static_cast<int>(numbers[1].item<int64_t>()),
+          .trained = numbers[2].item<int64_t>() != 0,
+          .error = comm::broadcast_text(ranks, result_.error, root),
+          .interrupted_by = comm::broadcast_text(ranks, result_.interrupted_by, root)};
 }
 
-// The lowest of the survivors takes the run folder over and leaves it so that the run can be
-// resumed; or is complete, where nothing else was left to do.
-void Trial::leave_after(const comm::PeerLost& loss) {
-  const auto survivors = parts_.ranks.shrink();
-  std::string end;
+void Trial::take_end(const End& end) {
+  result_.status = end.status;
+  result_.exit_code = end.exit_code;
+  result_.error = end.error;
+  result_.interrupted_by = end.interrupted_by;
+  trained_ = end.trained;
+}
+
+// --- After a lost peer ---------------------------------------------------------------------------
+
+Standing Trial::standing() const {
+  return {.rollbacks = progress_.rollbacks,
+          .step = trainer_.pack().rows[0].step,
+          .epochs_done = progress_.epochs_done,
+          .trained = trained_};
+}
+
+void Trial::heal(const std::optional<comm::PeerLost>& loss) {
+  const auto began = Clock::now();
+  const auto lost = regroup();
+  const bool takes_over = ranks().rank() == 0 && !record_;
+  if (takes_over) take_over();
+  const auto where =
+      loss ? fmt::format(" in phase '{}' at step {}", loss->phase(), loss->step()) : "";
+  result_.healed.push_back(fmt::format(
+      "{} lost{}; {} on from step {} after {:.2f} s{}",
+      lost.empty()       ? "a connection was"
+      : lost.size() == 1 ? lost[0] + " was"
+                         : fmt::format("{} were", fmt::join(lost, ", ")),
+      where, ranks().size() == 1 ? "1 rank goes" : fmt::format("{} ranks go", ranks().size()),
+      trainer_.pack().rows[0].step, seconds_since(began),
+      takes_over ? fmt::format("; rank {} writes the run from here", members_.number()) : ""));
+  note(result_.healed.back());
+}
+
+// The survivors' group, all of them in one state. Returns who was lost. Another death on the way
+// begins it anew: until then each rank's state is whole, old or new. Open MPI 5.0 may call an
+// operation that a death interrupted a success, so what comes of it is trusted only when all agree.
+std::vector<std::string> Trial::regroup() {
+  std::shared_ptr<comm::Communicator> survivors = ranks().shrink();
+  while (true) {
+    try {
+      trainer_.leave_group();
+      level(*survivors);
+      trainer_.join(survivors);
+      if (survivors->agree(survivors->lost_rank() < 0)) return members_.reduce_to(*survivors);
+    } catch (const comm::PeerLost&) {
+    } catch (const std::exception&) {
+      if (survivors->lost_rank() < 0) throw;
+    }
+    survivors = survivors->shrink();
+  }
+}
+
+// Those behind get the newest state from a survivor who has it.
+void Trial::level(comm::Communicator& survivors) {
+  const auto mine = standing();
+  survivors.at(mine.step, "healing");
+  const int newest = newest_rank(survivors, mine);
+  if (newest < 0) return;
+  Checkpoint state;
+  if (survivors.rank() == newest)
+    state = {.snapshot = trainer_.snapshot(), .progress = {progress_}, .identity = parts_.identity};
+  broadcast(survivors, state, newest, tensor_names(trainer_));
+  const auto trace = newest_trace(survivors, newest);
+  const auto end = shared_end(survivors, newest);
+  require_same(survivors, digest_of(state, trace));
+  if (mine != Standing{.rollbacks = state.progress[0].rollbacks,
+                       .step = state.step(),
+                       .epochs_done = state.progress[0].epochs_done,
+                       .trained = end.trained})
+    catch_up(state, trace, end);
+}
+
+// The posteriors of the epoch's steps, from `newest`, which need not know those of earlier
+// launches.
+at::Tensor Trial::newest_trace(comm::Communicator& survivors, int newest) const {
+  auto trace = trainer_.posterior_trace(0).contiguous();
+  auto steps = at::full({1}, trace.size(0), at::kLong);
+  survivors.broadcast(steps, newest);
+  if (survivors.rank() != newest)
+    trace = at::empty({steps.item<int64_t>(), trace.size(1), trace.size(2)}, trace.options());
+  survivors.broadcast(trace, newest);
+  return trace;
+}
+
+void Trial::catch_up(const Checkpoint& newest, at::Tensor trace, const End& end) {
+  const auto& progress = newest.progress[0];
+  const bool missed_rollback = progress.rollbacks != progress_.rollbacks;
+  const bool missed_epoch = !missed_rollback && progress.epochs_done != progress_.epochs_done;
+  auto warnings = std::move(progress_.warnings);
+  const auto own = trainer_.posterior_trace(0);
+  if (!missed_rollback && own.size(0) < trace.size(0)) trace.narrow(0, 0, own.size(0)).copy_(own);
+  trainer_.set_posterior_trace(0, trace);
+  trainer_.adopt(newest.snapshot);
+  progress_ = progress;
+  if (warnings.size() > progress_.warnings.size()) progress_.warnings = std::move(warnings);
+  take_end(end);
+  if (!record_ || !(missed_rollback || missed_epoch)) return;
+  record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
+  if (!missed_epoch) return;
+  save_trace();
+  if (observer_ != nullptr)
+    observer_->on_epoch(progress_.final_metrics[0], progress_.final_metrics[1]);
+  save();
+}
+
+// Rank 0 of the survivors, where it was not before.
+void Trial::take_over() {
+  own_lock_.emplace(parts_.directory.lock(), kLockPatience);
+  remove_leftovers(parts_.directory);
+  open_record();
+  record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
+  if (parts_.successor) observer_ = parts_.successor();
+  save();  // what the lost rank was writing may never have come to disk
+}
+
+// Where survivors cannot go on: the lowest of them leaves the run folder so that the run can be
+// resumed; or complete, where nothing else was left to do.
+void Trial::leave_after(const std::string& loss) {
+  const auto survivors = ranks().shrink();
   if (survivors->rank() == 0) {
-    std::optional<RunLock> lock;
     if (!record_) {
-      lock.emplace(parts_.directory.lock(), kLockPatience);
-      open_record(&*lock);
+      own_lock_.emplace(parts_.directory.lock(), kLockPatience);
+      open_record();
       record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
     }
     if (!trained_) {
       result_.status = RunStatus::kInterrupted;
       result_.exit_code = kResumable;
-      result_.error = loss.what();
+      result_.error = loss;
     }
     describe_the_end();
     save_the_last();
@@ -403,18 +560,14 @@ void Trial::leave_after(const comm::PeerLost& loss) {
       result_.exit_code = stored_step_ ? kResumable : kUnresumable;
     }
     write_result(parts_.directory.result(), result_);
-    end = trained_ ? "over" : stored_step_ ? "resumable" : "lost";
-    record_.reset();
   }
-  end = comm::broadcast_text(*survivors, end, 0);
-  if (end == "resumable") throw Unfinished(loss.what());
-  if (end == "lost") throw loss;
+  take_end(shared_end(*survivors, 0));
 }
 
 // --- Sentences -----------------------------------------------------------------------------------
 
 void Trial::note(const std::string& sentence) {
-  if (parts_.observer != nullptr) parts_.observer->on_note(sentence);
+  if (observer_ != nullptr) observer_->on_note(sentence);
 }
 
 void Trial::warn(const std::string& sentence) {

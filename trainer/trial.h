@@ -2,6 +2,7 @@
 // what is logged and saved, and what is left behind.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "comm/communicator.h"
@@ -31,6 +32,8 @@ struct TrialParts {
   bool save_first = false;
   // Where to go on, equal on every rank; unset: from the start.
   std::optional<Checkpoint> resumed{};
+  // Makes the observer of a rank that takes over from a lost rank 0; empty: none.
+  std::function<Observer*()> successor{};
 };
 
 // Whether nothing is left to train: the last step was made and measured, or `patience` has ended
@@ -44,9 +47,13 @@ TensorNames tensor_names(const Trainer& trainer);
 // number is not finite and no rollback is left. Rank 0 writes metrics.jsonl and checkpoints as it
 // goes, a last checkpoint, then result.json. The result is equal on all ranks, apart from times.
 //
-// After a lost peer the lowest survivor writes the last checkpoint and result.json; then all throw
-// Unfinished, or comm::PeerLost where there is no checkpoint. LockLost where another process has
-// taken the run over. std::runtime_error where metrics.jsonl cannot be begun.
+// Survivors of a lost rank go on: they bring each other to the newest state, the lowest of them
+// takes over what rank 0 did, and what was interrupted is done again. No file is needed for it. On
+// a GPU the survivors leave instead, with a last checkpoint, and the result says so. The trainer
+// belongs to the survivors then.
+//
+// LockLost where another process has taken the run over. std::runtime_error where metrics.jsonl
+// cannot be begun.
 RunResult run_trial(const TrialParts& parts, Trainer& trainer);
 
 }  // namespace elbow::trainer

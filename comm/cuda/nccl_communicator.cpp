@@ -120,6 +120,7 @@ class NcclCommunicator final : public Communicator {
   std::string backend() const override { return "nccl"; }
   std::string host(int rank) const override { return control_->host(rank); }
   int lost_rank() override { return control_->lost_rank(); }
+  bool agree(bool yes) override { return control_->agree(yes); }
 
   void all_reduce_sum(at::Tensor tensor) override {
     if (!on_gpu(tensor)) return control().all_reduce_sum(tensor);

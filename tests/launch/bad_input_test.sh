@@ -129,6 +129,7 @@ train 2 "data.examples = 2e9|out of range|1000000000" data.source=synthetic data
 train 2 "data.width = 7|8 to 4096" data.source=synthetic data.width=7
 train 2 "data.validation = 50|49" data.source=synthetic data.examples=50 data.validation=50
 train 2 "train.max_time = 5x|not a duration|1:30:00" train.max_time=5x
+train 2 "train.hang_timeout = -1|or none" train.hang_timeout=-1
 train 2 "train.max_time = 1:99:00|not a duration" train.max_time=1:99:00
 train 2 "train.on_nonfinite = retry|stop, rollback" train.on_nonfinite=retry
 train 2 "train.rollback_factor = 0|above 0" train.rollback_factor=0

@@ -1,0 +1,163 @@
+#include "comm/guard.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+
+#include "comm/hang_clock.h"
+#include "comm/hang_report.h"
+#include "comm/process_state.h"
+
+namespace elbow::comm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kLongestLook{250}, kShortestLook{10};
+constexpr int kLooks = 20;         // within a deadline
+constexpr int kWaitDeadlines = 4;  // of a wait for which nobody else is to blame
+
+std::string host_name() {
+  char name[256] = {};
+  if (gethostname(name, sizeof(name) - 1) != 0) return "localhost";
+  return name;
+}
+
+// In lists of processes the guard is no second rank. The arguments lie behind each other, and the
+// library keeps where they begin.
+void take_name() {
+  std::ifstream file("/proc/self/cmdline", std::ios::binary);
+  const std::string arguments((std::istreambuf_iterator<char>(file)), {});
+  if (program_invocation_name == nullptr ||
+      arguments != std::string(program_invocation_name, arguments.size()))
+    return;
+  std::memset(program_invocation_name, 0, arguments.size());
+  std::strncpy(program_invocation_name, "elbow-guard", arguments.size() - 1);
+}
+
+// The guard's process: never returns.
+class Guard {
+ public:
+  Guard(HeartbeatPage& page, int rank, pid_t guarded)
+      : page_(page), rank_(rank), guarded_(guarded), ended_(open_process(guarded)) {}
+
+  [[noreturn]] void run() {
+    auto looked = Clock::now();
+    while (true) {
+      const auto rules = page_.slot(rank_).rules();
+      if (is_over(pause(rules))) _exit(0);
+      const auto now = Clock::now();
+      if (rules.deadline.count() > 0) look(rules, now - looked);
+      looked = now;
+    }
+  }
+
+ private:
+  static milliseconds pause(const WatchRules& rules) {
+    if (rules.deadline.count() == 0) return kLongestLook;
+    return std::clamp(rules.deadline / kLooks, kShortestLook, kLongestLook);
+  }
+
+  // Sleeps; true when the guarded process has ended.
+  bool is_over(milliseconds pause) const {
+    pollfd events{ended_, POLLIN, 0};  // poll() skips a negative descriptor
+    poll(&events, 1, static_cast<int>(pause.count()));
+    return events.revents != 0 || getppid() != guarded_;
+  }
+
+  void look(const WatchRules& rules, Clock::duration passed) {
+    if (!clock_) clock_.emplace(2 * pause(rules), rules.debugger_may_stop);
+    const Beat beat = page_.slot(rank_).beat(rank_);
+    if (beat.progress != progress_) {  // the usual case costs no system call
+      progress_ = beat.progress;
+      told_ = false;
+      unchanged_ = false;
+      clock_->look(beat.progress, beat.waiting, {}, passed);
+      return;
+    }
+    // The first sample only sets the clock's base of processor time.
+    const auto sample = sample_process(guarded_);
+    clock_->look(beat.progress, beat.waiting, sample, unchanged_ ? passed : Clock::duration(0));
+    unchanged_ = true;
+    judge(rules, beat.waiting);
+  }
+
+  void judge(const WatchRules& rules, bool waiting) {
+    const auto stuck = clock_->stuck();
+    if (stuck >= rules.deadline) end(rules, report(stuck));
+    if (waiting && clock_->waited() >= kWaitDeadlines * rules.deadline && all_wait())
+      end(rules, report(clock_->waited()));
+    if (told_ || stuck < rules.deadline / 2) return;
+    told_ = true;
+    tell(rules, fmt::format("{}; it is ended after {:g} s (train.hang_timeout)", report(stuck),
+                            std::chrono::duration<double>(rules.deadline).count()));
+  }
+
+  bool all_wait() const {
+    const auto beats = page_.beats();
+    return std::ranges::all_of(
+        beats, [](const Beat& beat) { return beat.waiting || kill(beat.process, 0) != 0; });
+  }
+
+  std::string report(HangClock::Time stuck) const {
+    return hang_report(page_.beats(), rank_, host_name(), stuck);
+  }
+
+  [[noreturn]] void end(const WatchRules& rules, const std::string& report) {
+    if (getppid() == guarded_) kill(guarded_, SIGKILL);
+    tell(rules, report + ": its guard has ended it");
+    _exit(0);
+  }
+
+  // A line on stderr and, where the run has a folder, in it.
+  static void tell(const WatchRules& rules, const std::string& sentence) {
+    put(STDERR_FILENO, "elbow: " + sentence + "\n");
+    if (rules.folder.empty()) return;
+    const int file = open((rules.folder + "/hangs.txt").c_str(),
+                          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (file < 0) return;
+    put(file, sentence + "\n");
+    close(file);
+  }
+
+  static void put(int file, const std::string& line) {
+    [[maybe_unused]] const ssize_t count = write(file, line.data(), line.size());
+  }
+
+  HeartbeatPage& page_;
+  int rank_;
+  pid_t guarded_;
+  int ended_;
+  std::optional<HangClock> clock_;
+  uint64_t progress_ = 0;
+  bool told_ = false, unchanged_ = false;
+};
+
+}  // namespace
+
+pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank) {
+  const pid_t guarded = getpid();
+  const pid_t guard = fork();
+  if (guard != 0) return guard;
+  // Launchers signal whole process groups, and what they say is for the rank.
+  for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE})
+    signal(number, SIG_IGN);
+  prctl(PR_SET_NAME, "elbow-guard");
+  take_name();
+  Guard(*page, rank, guarded).run();
+}
+
+}  // namespace elbow::comm

@@ -1,0 +1,23 @@
+// A small process beside a rank that ends it when it is frozen, so that its peers can go on
+// without it. It watches what the rank publishes, names a rank that does not get on after half of
+// the deadline, and kills it at the deadline. Without a deadline it only sleeps.
+//
+// A rank that waits for others is never to blame for that: whoever keeps it waiting has a guard of
+// its own. Only where all ranks of the host wait, and for four deadlines, nobody is to blame, and
+// then each is ended.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+
+#include "comm/heartbeat.h"
+
+namespace elbow::comm {
+
+// Forks the guard of this process, which publishes in the page's slot `rank`. To be called while
+// the process has one thread. The guard ends with the process. Returns its process; -1 where there
+// can be none.
+pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank);
+
+}  // namespace elbow::comm
