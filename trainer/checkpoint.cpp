@@ -249,6 +249,9 @@ int64_t remove_leftovers(const RunDirectory& directory) {
     for (const auto& file : {directory.config(), directory.manifest(), directory.result()})
       if (entry.string().starts_with(file.string() + kReplacement)) leftovers.push_back(entry);
   }
+  for (const auto& entry : entries_of(directory.traces()))
+    if (entry.filename().string().find(kReplacement) != std::string::npos)
+      leftovers.push_back(entry);
   std::error_code ignored;
   for (const auto& leftover : leftovers) fs::remove_all(leftover, ignored);
   return static_cast<int64_t>(leftovers.size());

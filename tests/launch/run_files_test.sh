@@ -64,7 +64,7 @@ for line in lines:
 
 result = json.load(open("run/result.json"))
 assert list(result) == ["status", "exit_code", "error", "epochs_done", "steps_done", "seconds", "examples_per_s",
-                        "final", "recon_floor_nats", "best", "weights", "interrupted_by", "rollbacks", "warnings"], list(result)
+                        "final", "recon_floor_nats", "best", "weights", "interrupted_by", "rollbacks", "healed", "warnings"], list(result)
 assert (result["status"], result["exit_code"], result["error"]) == ("complete", 0, None)
 assert (result["epochs_done"], result["steps_done"]) == (3, 24)
 assert result["final"] == {"train": lines[-2], "test": lines[-1]}
