@@ -47,7 +47,7 @@ void spectrum_bar(Canvas& canvas, const Box& box, int64_t steps) {
   auto before = words;
   before.across = Anchor::kEnd;
   canvas.text({box.left - 4, box.middle_y()}, "step 1", before);
-  canvas.text({box.right() + 4, box.middle_y()}, fmt::format("{} of the epoch", steps), words);
+  canvas.text({box.right() + 4, box.middle_y()}, fmt::format("step {}", steps), words);
 }
 
 // P(low < z <= high) under N(mean, deviation^2).
