@@ -68,7 +68,7 @@ class Model {
 // the end one of stride 1 that gives the output, with an odd kernel.
 struct ImageShape {
   int64_t height, width;
-  int64_t colours;               // planes that lie one after another in an example
+  int64_t colours;               // of a pixel; they lie side by side in an example
   std::vector<int64_t> filters;  // channels of the convolutions, from the image inwards
   int64_t kernel;                // side of all kernels
 };

@@ -36,7 +36,7 @@ class Vae : public Model {
   int output_bias() const override { return decoder_.back()->bias(); }
   at::Tensor output_bias_for(const at::Tensor& pixel_means) const override {
     const auto means =
-        shape_.image ? pixel_means.view({shape_.image->colours, -1}).mean(1) : pixel_means;
+        shape_.image ? pixel_means.view({-1, shape_.image->colours}).mean(0) : pixel_means;
     return output_for_mean(shape_.likelihood, means);
   }
 
@@ -78,7 +78,7 @@ class Vae : public Model {
   // Means, then pre-activations of the scale: [rows, batch, 2 latent].
   at::Tensor head(const BoundParameters& parameters, const at::Tensor& x) const {
     // The data needs no gradient, but something must, for autograd to record the first layer.
-    auto h = (has_colours() ? by_position(x) : x).detach();
+    auto h = x.detach();
     h.requires_grad_(at::GradMode::is_enabled());
     bool input_gradient = false;
     for (const auto& layer : encoder_) {
@@ -91,19 +91,7 @@ class Vae : public Model {
   at::Tensor output(const BoundParameters& parameters, const at::Tensor& z) const {
     auto h = z;
     for (const auto& layer : decoder_) h = layer->forward(parameters, h, /*input_gradient=*/true);
-    return has_colours() ? by_plane(h) : h;
-  }
-
-  bool has_colours() const { return shape_.image && shape_.image->colours > 1; }
-
-  // Planes of colours one after another, as examples are, into the layers' order, and back.
-  at::Tensor by_position(const at::Tensor& x) const {
-    const auto planes = x.view({x.size(0), x.size(1), shape_.image->colours, -1});
-    return planes.transpose(2, 3).reshape(x.sizes());
-  }
-  at::Tensor by_plane(const at::Tensor& h) const {
-    const auto positions = h.view({h.size(0), h.size(1), -1, shape_.image->colours});
-    return positions.transpose(2, 3).reshape(h.sizes());
+    return h;
   }
 
   void add_dense(Layers& layers, int64_t in, const Heads& heads, Activation activation,

@@ -148,13 +148,13 @@ TEST(ConvolutionalVae, ItsGradientAgreesWithFiniteDifferencesInEveryRow) {
   }
 }
 
-// Examples have their colours plane by plane: exchanging planes is exchanging input and output
+// Examples have the colours of a pixel side by side: exchanging them is exchanging input and output
 // channels of the outermost kernels.
-TEST(ConvolutionalVae, ColoursArePlanes) {
+TEST(ConvolutionalVae, ColoursOfAPixelLieSideBySide) {
   const auto model = make_vae(conv_vae({5}, {4}));
   at::manual_seed(7);
   const auto values = 0.4 * at::randn({1, model->layout().size()}, at::kDouble);
-  const auto x = at::rand({1, 3, 3, 42}, at::kDouble), noise = at::randn({1, 3, 2}, at::kDouble);
+  const auto x = at::rand({1, 3, 42, 3}, at::kDouble), noise = at::randn({1, 3, 2}, at::kDouble);
   auto row = values[0].clone();
   auto named = model->layout().to_named(row);
   const auto order = at::tensor({2, 0, 1});
@@ -167,8 +167,8 @@ TEST(ConvolutionalVae, ColoursArePlanes) {
   const auto loss = [&](const at::Tensor& weights, const at::Tensor& images) {
     return loss_of(*model, {images.reshape({1, 3, 126}), noise}, weights, {});
   };
-  EXPECT_TRUE(at::allclose(loss(row.unsqueeze(0), x.index_select(2, order)), loss(values, x)));
-  EXPECT_FALSE(at::allclose(loss(values, x.index_select(2, order)), loss(values, x)));
+  EXPECT_TRUE(at::allclose(loss(row.unsqueeze(0), x.index_select(3, order)), loss(values, x)));
+  EXPECT_FALSE(at::allclose(loss(values, x.index_select(3, order)), loss(values, x)));
 }
 
 TEST(ConvolutionalVae, LoopsAndAtenGiveTheSame) {
