@@ -11,50 +11,50 @@ import sys
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid,
-               "softplus": torch.nn.Softplus, "identity": torch.nn.Identity}
-SCALES = {"log_variance": lambda a: torch.exp(0.5 * a), "softplus": torch.nn.functional.softplus}
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "softplus": nn.Softplus, "identity": nn.Identity}
+SCALES = {"log_variance": lambda a: torch.exp(0.5 * a), "softplus": nn.functional.softplus}
 
 
-class Vae(torch.nn.Module):
+class Vae(nn.Module):
     def __init__(self, folder):
         super().__init__()
-        folder = pathlib.Path(folder)
-        self.about = json.loads((folder / "model.json").read_text())
-        self.tensors = load_file(folder / self.about["weights"])
-        self.encoder = self.stack(self.about["encoder"])
-        self.mean = self.linear(self.about["posterior"]["mean"])
-        self.scale = self.linear(self.about["posterior"]["scale"])
-        self.decoder = self.stack(self.about["decoder"])
+        self.about = json.loads((pathlib.Path(folder) / "model.json").read_text())
+        self.tensors = load_file(pathlib.Path(folder) / self.about["weights"])
+        self.image = self.about["input"].get("channels_first")  # [channels, height, width] where there are convolutions
+        self.encoder, self.decoder = (self.stack(self.about[side]) for side in ("encoder", "decoder"))
+        self.mean, self.scale = (self.layer({"type": "linear", "name": self.about["posterior"][head]}) for head in ("mean", "scale"))
 
-    def linear(self, name):
-        weight, bias = self.tensors[f"{name}.weight"], self.tensors[f"{name}.bias"]
-        layer = torch.nn.Linear(weight.shape[1], weight.shape[0])
-        layer.load_state_dict({"weight": weight, "bias": bias})
-        return layer
+    def layer(self, about):
+        weight, bias = (self.tensors[f"{about['name']}.{part}"] for part in ("weight", "bias"))
+        options = {key: about[key] for key in ("stride", "padding", "output_padding") if key in about}
+        kind = {"linear": nn.Linear, "convolution": nn.Conv2d, "transposed_convolution": nn.ConvTranspose2d}[about["type"]]
+        ends = weight.shape[:2] if kind is nn.ConvTranspose2d else (weight.shape[1], weight.shape[0])  # in, out
+        module = kind(*ends, *weight.shape[2:3], **options)
+        module.load_state_dict({"weight": weight, "bias": bias})
+        ready = [nn.Flatten()] if kind is nn.Linear else []
+        shaped = [nn.Unflatten(1, about["output_shape"])] if "output_shape" in about else []
+        return nn.Sequential(*ready, module, ACTIVATIONS[about.get("activation", "identity")](), *shaped)
 
     def stack(self, layers):
-        return torch.nn.Sequential(*(part for layer in layers for part in
-                                     (self.linear(layer["name"]), ACTIVATIONS[layer["activation"]]())))
+        return nn.Sequential(*map(self.layer, layers))
 
     def encode(self, images):  # [examples, ...] in [0, 1] -> mean and scale, [examples, latent]
-        hidden = self.encoder(images.flatten(1))
-        scale = self.scale(hidden)
-        return self.mean(hidden), SCALES[self.about["posterior"]["scale_is"]](scale)
+        x = images.reshape(len(images), *self.image[1:], self.image[0]).movedim(3, 1) if self.image else images.flatten(1)
+        hidden = self.encoder(x).flatten(1)
+        return self.mean(hidden), SCALES[self.about["posterior"]["scale_is"]](self.scale(hidden))
 
     def decode(self, z):  # [examples, latent] -> E[x | z], [examples, ...]
-        return self.decoder(z).unflatten(1, self.about["input"]["shape"])
+        x = self.decoder(z)
+        return (x.movedim(1, 3) if self.image else x).reshape(len(z), *self.about["input"]["shape"])
 
 
 if __name__ == "__main__":
     vae = Vae(sys.argv[1])
-    print(vae)
-    if len(sys.argv) > 2:
-        images = torch.from_numpy(np.load(sys.argv[2]))
-        images = images / 255 if images.dtype == torch.uint8 else images
-        with torch.no_grad():
-            mean, scale = vae.encode(images)
-            print("reconstructions:", list(vae.decode(mean).shape))
-        if len(sys.argv) > 3:
-            np.save(sys.argv[3], torch.stack([mean, scale], dim=1).numpy())
+    images = torch.from_numpy(np.load(sys.argv[2])) if len(sys.argv) > 2 else torch.zeros(1, *vae.about["input"]["shape"])
+    with torch.no_grad():
+        mean, scale = vae.encode(images / 255 if images.dtype == torch.uint8 else images)
+        print(vae, "reconstructions:", list(vae.decode(mean).shape))
+    if len(sys.argv) > 3:
+        np.save(sys.argv[3], torch.stack([mean, scale], dim=1).numpy())

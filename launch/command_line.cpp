@@ -23,7 +23,7 @@ constexpr const char* kMainFooter = R"(Examples:
   elbow resume runs/first                              go on with a run that was interrupted
   elbow report runs/first                              figures and report.html of a run
   elbow evaluate runs/first --importance-samples 5000  measure what was trained
-  elbow sample runs/first --kind traversal --out a.npy draw from it
+  elbow sample runs/first --kind traversal --out a.png draw from it
   elbow config configs/kl_vae.cfg train.epochs=3       what would hold, and where each value comes from
   elbow config --keys                                  every key with its range and default
 
@@ -91,10 +91,10 @@ constexpr const char* kSampleFooter = R"(Kinds:
 
 Examples:
   elbow sample runs/first --out prior.npy
-  elbow sample runs/first --kind traversal --count 80 --out traversal.npy
+  elbow sample runs/first --kind traversal --count 80 --out traversal.png
 
-Writes E[x|z] in [0, 1] as float32 [..., height, width] (or [..., height, width, channels]); the same run and count always give
-the same pictures.)";
+Writes E[x|z] in [0, 1] as float32 [..., height, width] (or [..., height, width, channels]) into a .npy file, or a sheet of the
+pictures into a .png file; the same run and count always give the same pictures.)";
 
 constexpr const char* kExportFooter = R"(Example:
   elbow export runs/first --out first
@@ -257,7 +257,7 @@ struct Grammar {
         ->type_name("prior|reconstruction|interpolation|traversal");
     sample->add_option("--count", flags.count, "How many pictures (default 64)")->type_name("N");
     add_split(sample);
-    sample->add_option("--out", flags.out, "File to write")->type_name("FILE.npy");
+    sample->add_option("--out", flags.out, "File to write")->type_name("FILE.npy|.png");
   }
 
   void add_split(CLI::App* verb) {
@@ -498,7 +498,7 @@ SampleCommand sample_command(Flags flags) {
                                      {"interpolation", SampleKind::kInterpolation},
                                      {"traversal", SampleKind::kTraversal}});
   command.count = whole_number("--count", flags.count, 1, 1000000);
-  command.out = required_out("sample", flags.out, {".npy"});
+  command.out = required_out("sample", flags.out, {".npy", ".png"});
   return command;
 }
 

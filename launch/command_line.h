@@ -79,7 +79,7 @@ struct SampleCommand {
   SampleKind kind = SampleKind::kPrior;
   int64_t count = 64;  // pictures
   std::string split = "test";
-  std::filesystem::path out;  // .npy
+  std::filesystem::path out;  // .npy or .png
 };
 
 struct ExportCommand {

@@ -1,15 +1,54 @@
+#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "launch/commands.h"
 #include "launch/drawn_pictures.h"
+#include "launch/figures/image_figures.h"
 #include "launch/trained_run.h"
 #include "launch/world.h"
+#include "trainer/error.h"
 #include "trainer/npy_file.h"
+#include "trainer/text_file.h"
 
 namespace elbow::launch {
+namespace {
+
+// A table keeps its columns; a list of pictures becomes about as many rows as columns.
+int64_t columns_of(const at::Tensor& pictures, size_t dimensions_of_one) {
+  if (pictures.dim() > static_cast<int64_t>(dimensions_of_one) + 1) return pictures.size(1);
+  return std::lround(std::ceil(std::sqrt(static_cast<double>(pictures.size(0)))));
+}
+
+void write_png(const std::filesystem::path& file, const at::Tensor& pictures,
+               const trainer::Dataset& data) {
+  constexpr int64_t kLongestSide = 32767;  // Cairo's
+  const int64_t columns = columns_of(pictures, data.shape().size());
+  const auto flat = pictures.reshape({-1, data.observed()});
+  const int64_t width = columns * (data.width + 2);
+  const int64_t height = (flat.size(0) + columns - 1) / columns * (data.height + 2);
+  if (std::max(width, height) > kLongestSide) {
+    throw trainer::SettingError(
+        fmt::format("--out = {} would have {} x {} pixels, and a PNG has at most {} on a side: ask "
+                    "for fewer with --count, or write a .npy file",
+                    file.string(), width, height, kLongestSide));
+  }
+  const figures::ImageShape shape{data.height, data.width, data.channels};
+  try {
+    trainer::replace_text_file(file, figures::sheet_png(flat, shape, columns));
+  } catch (const std::system_error& error) {
+    throw trainer::SettingError(fmt::format("cannot write {}: {}; choose another file with --out",
+                                            file.string(), error.what()));
+  }
+}
+
+}  // namespace
 
 ExitCode run_sample(const SampleCommand& command, World& world) {
   const auto run = open_run(world, command.choice);
@@ -18,7 +57,9 @@ ExitCode run_sample(const SampleCommand& command, World& world) {
   world.together([&] { drawn = draw_pictures(*run, command, ranks); });
   world.together([&] {
     if (ranks.rank() != 0) return;
-    trainer::write_npy(command.out, drawn.pictures);
+    const bool as_picture = command.out.extension() == ".png";
+    if (as_picture) write_png(command.out, drawn.pictures, run->data);
+    if (!as_picture) trainer::write_npy(command.out, drawn.pictures);
     fmt::print("{}: {}, float32 [{}]; mean of 4p(1 - p) {:.4f}\n", command.out.string(), drawn.what,
                fmt::join(drawn.pictures.sizes(), ", "), blur_of(drawn.pictures));
   });

@@ -73,6 +73,17 @@ Pixels tiled(const at::Tensor& images, const ImageShape& shape, int64_t columns,
   return sheet;
 }
 
+std::string sheet_png(const at::Tensor& images, const ImageShape& shape, int64_t columns) {
+  const auto sheet = tiled(images, shape, columns, /*gap=*/2);
+  const int64_t longest = std::max(sheet.width, sheet.height);
+  const Figure figure{.width = static_cast<double>(sheet.width),
+                      .height = static_cast<double>(sheet.height),
+                      .draw = [&](Canvas& canvas) {
+                        draw_sheet(canvas, {0, 0}, sheet, /*size=*/1);
+                      }};
+  return png_of(figure, static_cast<double>((600 + longest - 1) / longest));
+}
+
 std::vector<double> prior_quantiles(int count) {
   std::vector<double> z;
   for (const double probability : even_range(0.05, 0.95, count))

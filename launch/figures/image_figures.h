@@ -22,6 +22,10 @@ struct ImageShape {
 // `gap` white pixels.
 Pixels tiled(const at::Tensor& images, const ImageShape& shape, int64_t columns, int64_t gap);
 
+// The bytes of a PNG of such a sheet alone: gap of 2, a pixel of an image is as many of the file as
+// make its longer side 600 or more. std::runtime_error with Cairo's reason where it is too large.
+std::string sheet_png(const at::Tensor& images, const ImageShape& shape, int64_t columns);
+
 // The latent coordinates of a square grid of decoded images.
 std::vector<double> prior_quantiles(int count);  // inverse normal cdf of 0.05 to 0.95, even steps
 std::vector<double> even_range(double low, double high, int count);

@@ -255,6 +255,9 @@ refused 3 "none.npy|No such file" encode trained --data none.npy --out a.npy
 refused 2 "--kind = 'priro'|did you mean prior" sample trained --kind priro --out a.npy
 refused 2 "--count = '0'|from 1" sample trained --count 0 --out a.npy
 refused 2 "--count 30000|has 10000|fewer" sample trained --kind reconstruction --count 30000 --out a.npy
+refused 2 "--out = 'a.jpg'|.npy or .png" sample trained --out a.jpg
+refused 2 "pixels|at most 32767|fewer|.npy" sample trained --kind interpolation --count 10000 --out a.png
+refused 2 "cannot write nowhere/a.png|--out" sample trained --out nowhere/a.png
 refused 2 "cannot create the folder|--out" export trained --out file/out
 mkdir -p empty && cp trained/config.cfg empty
 refused 2 "empty has no checkpoint" evaluate empty

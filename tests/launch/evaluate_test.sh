@@ -109,6 +109,25 @@ assert np.allclose(ends, pictures["reconstruction"][:6, 1], atol=1e-5), "it begi
 assert not np.allclose(pictures["prior"][0], pictures["prior"][1])
 PYTHON
 
+# A sheet has a gap of 2 between pictures, and each pixel as often as makes the longer side 600 or more.
+png_size() { "$python" -c "import struct, sys; b = open(sys.argv[1], 'rb').read(); assert b[:4] == b'\x89PNG'; print(*struct.unpack('>II', b[16:24]))" "$1"; }
+for kind in prior traversal; do
+  "$program" sample exact --kind $kind --count 24 --out $kind.png >$kind.out
+  "$launcher" -n 2 sample exact --kind $kind --count 24 --out again.png >/dev/null
+  check "$kind as PNG: the same each time" cmp $kind.png again.png
+done
+check "24 samples stand in 5 columns" same "$(png_size prior.png)" "$((5 * 148)) $((5 * 148))"
+check "3 units in rows of 8 steps" same "$(png_size traversal.png)" "$((3 * 238)) $((3 * 88))"
+
+"$program" train "$repository/configs/kl_vae.cfg" "${settings[@]}" train.precision=bf16 train.epochs=1 --out half --progress none >half.out 2>&1 || cat half.out
+for kind in prior reconstruction interpolation traversal; do
+  check "a run in bf16: $kind" "$program" sample half --kind $kind --count 16 --out half_$kind.npy
+done
+check "its pictures are pictures" "$python" -c "
+import numpy as np
+drawn = np.load('half_prior.npy')
+assert drawn.shape == (16, 28, 28) and 0 <= drawn.min() < drawn.max() <= 1 and np.ptp(drawn, axis=0).max() > 1e-4"
+
 # --- data.source = npy ---------------------------------------------------------------------------------------------------
 "$python" -c "
 import numpy as np
@@ -122,12 +141,41 @@ check "a run on NumPy's files is the run on IDX files" same "$(weights_of npy)" 
 check "its folder can be opened again" "$program" evaluate npy
 "$program" train model.encoder=8 model.decoder=8 data.source=npy data.train_images=colour.npy data.test_images=colour.npy \
   train.epochs=1 --out colour --progress none >colour.out 2>&1 || cat colour.out
-"$program" sample colour --kind reconstruction --count 4 --out colours.npy >/dev/null
+"$program" sample colour --kind reconstruction --count 4 --out drawn.npy >/dev/null
 check "pictures with channels are trained on and drawn" "$python" -c "
 import numpy as np
-drawn = np.load('colours.npy')
+drawn = np.load('drawn.npy')
 assert drawn.shape == (2, 2, 6, 5, 3), drawn.shape
 assert np.allclose(drawn[:, 0], np.load('colour.npy')[:2])"
+
+# --- Convolutions, and their export --------------------------------------------------------------------------------------------
+# train CHANNELS... of odd sizes, kernels odd and even: the network that PyTorch rebuilds encodes and decodes as elbow does.
+conv() {  # RUN IMAGES WORD...
+  local run=$1 images=$2
+  shift 2
+  "$program" train data.source=npy data.train_images="$images" data.test_images="$images" model.network=conv train.epochs=1 \
+    train.batch_size=50 "$@" --out "$run" --progress none >"$run.out" 2>&1 || cat "$run.out"
+  "$program" export "$run" --out "$run.exported" >/dev/null
+  "$program" encode "$run" --split test --out "$run.npy" >/dev/null
+  "$program" sample "$run" --kind reconstruction --count 20 --out "$run.pictures.npy" >/dev/null
+  check "$run: PyTorch rebuilds its convolutions" env OMP_NUM_THREADS=1 "$python" - "$repository/docs" "$run" "$images" <<'PYTHON'
+import sys
+import numpy as np, torch
+sys.path.insert(0, sys.argv[1])
+import rebuild_in_pytorch
+run, images = sys.argv[2], np.load(sys.argv[3])
+vae = rebuild_in_pytorch.Vae(run + ".exported")
+x = torch.from_numpy(images).float() / (255 if images.dtype == np.uint8 else 1)
+with torch.no_grad():
+    mean, scale = vae.encode(x)
+    decoded = vae.decode(mean[:10])
+assert np.allclose(torch.stack([mean, scale], 1), np.load(run + ".npy"), rtol=1e-4, atol=1e-5)
+assert np.allclose(decoded, np.load(run + ".pictures.npy")[:, 1], atol=1e-5)
+PYTHON
+}
+conv grey images.npy model.channels=4,6 model.encoder=9 model.decoder=7 model.activation=relu
+conv shallow images.npy model.channels=3 model.kernel=4 model.encoder=none model.decoder=none model.posterior=softplus
+conv colours colour.npy model.channels=4,6 model.encoder=none model.decoder=8
 
 # --- Collapse ------------------------------------------------------------------------------------------------------------
 for weight in 1e-1 1e-3; do

@@ -1,7 +1,10 @@
 #include <ATen/ATen.h>
+#include <cairo.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
+#include <string_view>
 
 #include "launch/figures/curve_figure.h"
 #include "launch/figures/image_figures.h"
@@ -19,6 +22,16 @@ std::vector<std::string> labels_of(const Scale& scale, int wanted = 5) {
   std::vector<std::string> labels;
   for (const auto& tick : ticks_of(scale, wanted)) labels.push_back(tick.label);
   return labels;
+}
+
+// Width and height of a PNG.
+std::pair<int, int> size_of(const std::string& png) {
+  const auto number = [&](size_t at) {
+    int value = 0;
+    for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(png.at(at + i));
+    return value;
+  };
+  return {number(16), number(20)};
 }
 
 TEST(Ticks, AreMultiplesThatPeopleRead) {
@@ -122,14 +135,30 @@ TEST(UnitStatistics, AreTheClosedFormOfEachUnit) {
   EXPECT_FLOAT_EQ(units[1].sigma_mean, 0.5);
 }
 
-// Width and height of a PNG.
-std::pair<int, int> size_of(const std::string& png) {
-  const auto number = [&](size_t at) {
-    int value = 0;
-    for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(png.at(at + i));
-    return value;
+TEST(Sheet, IsAPngOfItsPixelsMagnified) {
+  const auto images = at::tensor({0.F, 1.F, 0.2F, 0.4F, 0.6F, 0.8F}).view({3, 2});
+  const auto png = sheet_png(images, {.height = 1, .width = 2}, /*columns=*/2);
+  EXPECT_THAT(png, StartsWith("\x89PNG"));
+  EXPECT_EQ(size_of(png), std::pair(600, 400)) << "6 x 4 pixels with their gaps, 100 times";
+}
+
+TEST(Sheet, ItsColoursAreRedGreenAndBlue) {
+  const auto png = sheet_png(at::tensor({0.F, 0.2F, 0.4F, 0.6F, 0.8F, 1.F}).view({1, 6}),
+                             {.height = 1, .width = 2, .channels = 3}, /*columns=*/1);
+  std::string_view rest = png;
+  const auto take = [](void* from, unsigned char* to, unsigned int count) {
+    auto& bytes = *static_cast<std::string_view*>(from);
+    if (bytes.size() < count) return CAIRO_STATUS_READ_ERROR;
+    std::copy_n(bytes.begin(), count, to);
+    bytes.remove_prefix(count);
+    return CAIRO_STATUS_SUCCESS;
   };
-  return {number(16), number(20)};
+  cairo_surface_t* surface = cairo_image_surface_create_from_png_stream(take, &rest);
+  ASSERT_EQ(cairo_surface_status(surface), CAIRO_STATUS_SUCCESS);
+  const auto* pixels = reinterpret_cast<const uint32_t*>(cairo_image_surface_get_data(surface));
+  EXPECT_EQ(pixels[0] & 0xffffff, 0x003366U);
+  EXPECT_EQ(pixels[cairo_image_surface_get_width(surface) - 1] & 0xffffff, 0x99ccffU);
+  cairo_surface_destroy(surface);
 }
 
 TEST(Figures, AreDrawnFromAnyNumbers) {
