@@ -61,7 +61,7 @@ ExitCode run_sample(const SampleCommand& command, World& world) {
     if (as_picture) write_png(command.out, drawn.pictures, run->data);
     if (!as_picture) trainer::write_npy(command.out, drawn.pictures);
     fmt::print("{}: {}, float32 [{}]; mean of 4p(1 - p) {:.4f}\n", command.out.string(), drawn.what,
-               fmt::join(drawn.pictures.sizes(), ", "), blur_of(drawn.pictures));
+               fmt::join(drawn.pictures.sizes(), ", "), sharpness_of(drawn.pictures));
   });
   return ExitCode::kDone;
 }
