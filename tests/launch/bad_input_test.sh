@@ -68,7 +68,7 @@ refused 3 "half/metrics.jsonl:1|remove the line" report half
 rm half/metrics.jsonl && mkdir half/traces && echo none >half/traces/posterior_epoch_0001.npy
 refused 3 "posterior_epoch_0001.npy|byte 0" report half
 rm -r half/traces && mkdir -p half/checkpoints/step_000000001 && echo none >half/checkpoints/step_000000001/model.safetensors
-refused 4 "model.safetensors|byte" report half
+refused 4 "step_000000001 is damaged|manifest.json|byte" report half
 train 2 "log.pictures_every = -1|0 to" log.pictures_every=-1
 mkdir -p old && echo "[train]" >old/config.cfg
 refused 2 "old|holds a run|--resume|--out" train --out old
