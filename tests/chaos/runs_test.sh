@@ -47,9 +47,11 @@ disturb() {
   esac
 }
 
-# damage RUN   a byte of its newest checkpoint, while nobody writes it
+# damage RUN   a byte of its newest checkpoint, while nobody writes it: once, so that a good one is left
 damage() {
   local files file
+  (($(find "$1/checkpoints" -maxdepth 1 -name 'step_*' 2>/dev/null | wc -l) > 1)) || return
+  damaged=1
   files=("$(newest_of "$1")"/*)
   draw ${#files[@]}
   file=${files[$drawn]}
@@ -61,7 +63,7 @@ damage() {
 for ((seed = first; seed < first + runs; ++seed)); do
   RANDOM=$seed
   rm -rf disk/*
-  run=disk/run story=
+  run=disk/run story='' damaged=0
   for ((launch = 1; launch <= 3 * most; ++launch)); do
     is_over $run && break
     draw 4 && size=$((drawn + 1))
@@ -69,7 +71,7 @@ for ((seed = first; seed < first + runs; ++seed)); do
     ((launch <= most)) || incident=none
     saved=$(saved_step $run)
     draw $((last_step - saved)) && step=$((saved + drawn))
-    [[ $incident == damage ]] && ((saved > 0)) && damage $run
+    [[ $incident == damage ]] && ((damaged == 0)) && damage $run
     rm -f $run/result.json
     start "$launcher" -n "$size" train "${recipe[@]}" "${saves[@]}" --resume auto --out "$folder/$run"
     within 60 eval "passed $run $step || gone $process"

@@ -19,7 +19,12 @@ ranks_of() { pgrep -f -- "^$program train .*--out $1\$" | while read -r p; do
   [[ $(cat "/proc/$p/comm" 2>/dev/null) == elbow-guard ]] || echo "$p"; done; }
 none_left() { [[ -z $(ranks_of "$1") ]]; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
-saved_step() { local newest && newest=$(newest_of "$1" 2>/dev/null) && newest=${newest##*_} && echo "$((10#${newest:-0}))"; }
+saved_step() {  # 0 where nothing is saved
+  local newest
+  newest=$(newest_of "$1" 2>/dev/null)
+  newest=${newest##*_}
+  echo $((10#${newest:-0}))
+}
 passed() { [[ -e $1/result.json ]] || (($(saved_step "$1") >= $2)); }
 
 # is_undisturbed RUN   has the weights and the metrics of `whole`.
