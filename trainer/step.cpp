@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "models/forms.h"
 #include "models/noise.h"
 #include "models/permutation.h"
 #include "models/schedule.h"

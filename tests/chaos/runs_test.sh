@@ -5,7 +5,7 @@
 # ELBOW_CHAOS_RUNS   how many runs (3)
 # ELBOW_CHAOS_SEED   what happens in the first of them (1), one more in the next: the seed of a run that failed repeats it
 source "$(dirname "$0")/../support/shell.sh" "$@"
-source "$(dirname "$0")/../support/disturbed_runs.sh"
+source "$repository/tests/support/disturbed_runs.sh"
 runs=${ELBOW_CHAOS_RUNS:-3}
 first=${ELBOW_CHAOS_SEED:-1}
 most=4  # incidents of a run

@@ -5,7 +5,7 @@
 # ELBOW_FROZEN_RUNS   how many runs (2)      ELBOW_FROZEN_SEED   which moments and ranks (1)
 # ELBOW_LOADED_SECONDS   how long the run on the loaded machine is (5)
 source "$(dirname "$0")/../support/shell.sh" "$@"
-source "$(dirname "$0")/../support/disturbed_runs.sh"
+source "$repository/tests/support/disturbed_runs.sh"
 [[ -n $ELBOW_OPEN_MPI ]] && ((${ELBOW_OPEN_MPI%%.*} >= 5)) || { echo "skipped: this MPI ends a job that loses a rank" && exit 77; }
 runs=${ELBOW_FROZEN_RUNS:-2}
 seed=${ELBOW_FROZEN_SEED:-1}

@@ -4,7 +4,7 @@
 #   kill_test.sh PROGRAM LAUNCHER
 # ELBOW_KILL_CYCLES   how often (6)      ELBOW_KILL_SEED   which moments and ranks (1)
 source "$(dirname "$0")/../support/shell.sh" "$@"
-source "$(dirname "$0")/../support/disturbed_runs.sh"
+source "$repository/tests/support/disturbed_runs.sh"
 cycles=${ELBOW_KILL_CYCLES:-6}
 seed=${ELBOW_KILL_SEED:-1}
 disturbed_recipe 200

@@ -101,7 +101,7 @@ TEST(Fencing, SurvivorsOfARankThatStillWritesStopWithoutWriting) {
                .lock_patience = std::chrono::milliseconds(100)},
               trainer);
   };
-  EXPECT_THROW(tests::spawn_ranks(3, train), LockLost);
+  EXPECT_THROW(tests::spawn_ranks(3, train, {.hosts = {"node06", "node07", "node08"}}), LockLost);
   EXPECT_FALSE(std::filesystem::exists(directory.result()));
   for (const int64_t step : checkpoint_steps(directory)) EXPECT_LT(step, 4);
 }
