@@ -49,7 +49,7 @@ disturb() {
 
 # damage RUN   a byte of its newest checkpoint, while nobody writes it: once, so that a good one is left
 damage() {
-  local files file
+  local files file byte
   (($(find "$1/checkpoints" -maxdepth 1 -name 'step_*' 2>/dev/null | wc -l) > 1)) || return
   damaged=1
   files=("$(newest_of "$1")"/*)
@@ -57,7 +57,8 @@ damage() {
   file=${files[$drawn]}
   [[ -s $file ]] || return
   draw "$(stat -c %s "$file")"
-  printf '\x%02x' $((0x$(od -An -tx1 -j "$drawn" -N 1 "$file" | tr -d ' ') ^ 4)) | dd of="$file" bs=1 seek="$drawn" conv=notrunc status=none
+  byte=$((16#$(od -An -tx1 -j "$drawn" -N 1 "$file" | tr -d ' ') ^ 4))
+  printf "\\x$(printf %02x $byte)" | dd of="$file" bs=1 seek="$drawn" conv=notrunc status=none
 }
 
 for ((seed = first; seed < first + runs; ++seed)); do
