@@ -71,6 +71,12 @@ class Communicator {
   // may call it.
   virtual int lost_rank() { return -1; }
 
+  // [1], int32, which the device of the group's tensors can read; undefined where an operation that
+  // a lost peer cuts short always throws. On a GPU it ends instead, and what is queued behind it
+  // runs on a partial sum: the word is not 0 from before that, so what must not happen then is done
+  // only where it is 0. The same tensor as long as this object lives.
+  virtual at::Tensor abort_word() { return {}; }
+
   // What the caller is doing: goes into the sentences of PeerLost, and to where other processes can
   // read it. Local and cheap.
   virtual void at(int64_t step, const char* phase) {

@@ -1,6 +1,5 @@
 #include "comm/guard.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,9 +13,13 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "comm/hang_clock.h"
+#include "comm/hang_file.h"
 #include "comm/hang_report.h"
 #include "comm/process_state.h"
 
@@ -51,8 +54,12 @@ void take_name() {
 // The guard's process: never returns.
 class Guard {
  public:
-  Guard(HeartbeatPage& page, int rank, pid_t guarded)
-      : page_(page), rank_(rank), guarded_(guarded), ended_(open_process(guarded)) {}
+  Guard(HeartbeatPage& page, int rank, std::string host, pid_t guarded)
+      : page_(page),
+        rank_(rank),
+        host_(std::move(host)),
+        guarded_(guarded),
+        ended_(open_process(guarded)) {}
 
   [[noreturn]] void run() {
     auto looked = Clock::now();
@@ -88,6 +95,10 @@ class Guard {
       clock_->look(beat.progress, beat.waiting, {}, passed);
       return;
     }
+    if (!unchanged_) {
+      heard_ = HangFile(rules.folder).bytes();
+      answered_ = false;
+    }
     // The first sample only sets the clock's base of processor time.
     const auto sample = sample_process(guarded_);
     clock_->look(beat.progress, beat.waiting, sample, unchanged_ ? passed : Clock::duration(0));
@@ -97,58 +108,82 @@ class Guard {
 
   void judge(const WatchRules& rules, bool waiting) {
     const auto stuck = clock_->stuck();
-    if (stuck >= rules.deadline) end(rules, report(stuck));
+    if (stuck >= rules.deadline) end(rules, stuck);
     if (waiting && clock_->waited() >= kWaitDeadlines * rules.deadline && all_wait())
-      end(rules, report(clock_->waited()));
+      end(rules, clock_->waited());
+    if (waiting && stuck.count() == 0) answer(rules);
     if (told_ || stuck < rules.deadline / 2) return;
     told_ = true;
     tell(rules, fmt::format("{}; it is ended after {:g} s (train.hang_timeout)", report(stuck),
                             std::chrono::duration<double>(rules.deadline).count()));
+    told_at_ = HangFile(rules.folder).bytes();
+  }
+
+  // Where the guard of another host has named a rank, one of this host's says what its ranks do.
+  void answer(const WatchRules& rules) {
+    if (answered_) return;
+    const auto news = HangFile(rules.folder).since(heard_);
+    if (news.empty()) return;
+    answered_ = true;
+    const auto beats = living();
+    const bool named_here = news.find(fmt::format(" on {} is in '", host_)) != news.npos;
+    if (named_here || beats.empty() || beats.front().rank != rank_) return;
+    tell(rules, host_report(beats, host_));
+  }
+
+  // What the other hosts have answered.
+  std::string answers(const WatchRules& rules) const {
+    std::istringstream lines(told_ ? HangFile(rules.folder).since(told_at_) : "");
+    std::string text;
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("on ")) text += "; " + line;
+    }
+    return text;
+  }
+
+  // Of this host, by rank.
+  std::vector<Beat> living() const {
+    auto beats = page_.beats();
+    std::erase_if(beats, [](const Beat& beat) { return kill(beat.process, 0) != 0; });
+    return beats;
   }
 
   bool all_wait() const {
-    const auto beats = page_.beats();
-    return std::ranges::all_of(
-        beats, [](const Beat& beat) { return beat.waiting || kill(beat.process, 0) != 0; });
+    return std::ranges::all_of(living(), [](const Beat& beat) { return beat.waiting; });
   }
 
   std::string report(HangClock::Time stuck) const {
-    return hang_report(page_.beats(), rank_, host_name(), stuck);
+    return hang_report(living(), rank_, host_, stuck);
   }
 
-  [[noreturn]] void end(const WatchRules& rules, const std::string& report) {
+  [[noreturn]] void end(const WatchRules& rules, HangClock::Time stuck) {
+    const auto sentence = report(stuck) + answers(rules) + ": its guard has ended it";
     if (getppid() == guarded_) kill(guarded_, SIGKILL);
-    tell(rules, report + ": its guard has ended it");
+    tell(rules, sentence);
     _exit(0);
   }
 
   // A line on stderr and, where the run has a folder, in it.
   static void tell(const WatchRules& rules, const std::string& sentence) {
-    put(STDERR_FILENO, "elbow: " + sentence + "\n");
-    if (rules.folder.empty()) return;
-    const int file = open((rules.folder + "/hangs.txt").c_str(),
-                          O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (file < 0) return;
-    put(file, sentence + "\n");
-    close(file);
-  }
-
-  static void put(int file, const std::string& line) {
-    [[maybe_unused]] const ssize_t count = write(file, line.data(), line.size());
+    const auto line = "elbow: " + sentence + "\n";
+    [[maybe_unused]] const ssize_t count = write(STDERR_FILENO, line.data(), line.size());
+    HangFile(rules.folder).append(sentence);
   }
 
   HeartbeatPage& page_;
   int rank_;
+  std::string host_;
   pid_t guarded_;
   int ended_;
   std::optional<HangClock> clock_;
   uint64_t progress_ = 0;
-  bool told_ = false, unchanged_ = false;
+  bool told_ = false, unchanged_ = false, answered_ = false;
+  uint64_t told_at_ = 0, heard_ = 0;  // bytes of hangs.txt
 };
 
 }  // namespace
 
-pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank) {
+pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank, const std::string& host) {
   const pid_t guarded = getpid();
   const pid_t guard = fork();
   if (guard != 0) return guard;
@@ -157,7 +192,7 @@ pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank) {
     signal(number, SIG_IGN);
   prctl(PR_SET_NAME, "elbow-guard");
   take_name();
-  Guard(*page, rank, guarded).run();
+  Guard(*page, rank, host.empty() ? host_name() : host, guarded).run();
 }
 
 }  // namespace elbow::comm

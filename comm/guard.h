@@ -5,19 +5,24 @@
 // A rank that waits for others is never to blame for that: whoever keeps it waiting has a guard of
 // its own. Only where all ranks of the host wait, and for four deadlines, nobody is to blame, and
 // then each is ended.
+//
+// Guards of several hosts find each other in the run's folder: once one has named its rank there,
+// the guard of each other host's lowest rank adds what that host's ranks do.
 #pragma once
 
 #include <sys/types.h>
 
 #include <memory>
+#include <string>
 
 #include "comm/heartbeat.h"
 
 namespace elbow::comm {
 
 // Forks the guard of this process, which publishes in the page's slot `rank`. To be called while
-// the process has one thread. The guard ends with the process. Returns its process; -1 where there
-// can be none.
-pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank);
+// the process has one thread. The guard ends with the process. host: for its sentences; "": this
+// one's name. Returns its process; -1 where there can be none.
+pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank,
+                  const std::string& host = "");
 
 }  // namespace elbow::comm

@@ -1,4 +1,4 @@
-// The sentence about a rank that does not get on. Pure.
+// The sentences about a rank that does not get on. Pure.
 #pragma once
 
 #include <chrono>
@@ -13,5 +13,8 @@ namespace elbow::comm {
 // step 813". beats: of the ranks on `host`, the culprit included. stuck: for how long.
 std::string hang_report(const std::vector<Beat>& beats, int culprit, const std::string& host,
                         std::chrono::nanoseconds stuck);
+
+// "on node08 4 ranks wait in 'gradient sum' at step 813": what another host's guards add to it.
+std::string host_report(const std::vector<Beat>& beats, const std::string& host);
 
 }  // namespace elbow::comm

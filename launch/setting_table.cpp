@@ -517,6 +517,9 @@ std::vector<Setting> make_table() {
                                      "epochs between two pictures drawn while training; 0: none")));
   table.push_back(changeable(
       yes_or_no("log.tensorboard", in(&L::tensorboard), "write event files for TensorBoard")));
+  table.push_back(changeable(number("log.straggler", in(&L::straggler), {0, 1000},
+                                    "a rank is named whose examples take more than so many times "
+                                    "as long as the other ranks'; 0: none")));
   return table;
 }
 

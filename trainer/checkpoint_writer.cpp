@@ -21,7 +21,7 @@ std::optional<int64_t> best_step(const Checkpoint& checkpoint) {
 
 CheckpointWriter::CheckpointWriter(const WriterParts& parts) : parts_(parts) {}
 
-void CheckpointWriter::save(Checkpoint checkpoint) {
+void CheckpointWriter::save(Checkpoint checkpoint, PosteriorTrace trace) {
   auto rules = parts_.settings;
   rules.keep_last = 1;
   const int64_t step = checkpoint.step();
@@ -29,7 +29,18 @@ void CheckpointWriter::save(Checkpoint checkpoint) {
       !steps_to_remove(rules, {step, step + 1}, parts_.steps_per_epoch, best_step(checkpoint))
            .empty();
   const auto held = std::make_shared<const Checkpoint>(std::move(checkpoint));
-  thread_.submit([this, held] { write(*held); }, may_be_dropped);
+  const bool traced_first_epoch = trace.epoch == 1 && held->snapshot.batch == 0;
+  thread_.submit(
+      [this, held, trace = std::move(trace)] {
+        write(trace);
+        write(*held);
+      },
+      may_be_dropped && !traced_first_epoch);
+}
+
+void CheckpointWriter::save_first_epoch(PosteriorTrace trace) {
+  thread_.wait();
+  thread_.submit([this, trace = std::move(trace)] { write(trace); }, /*may_be_dropped=*/false);
 }
 
 void CheckpointWriter::wait() { thread_.wait(); }
@@ -38,6 +49,11 @@ std::vector<std::string> CheckpointWriter::take_failures() {
   const std::lock_guard lock(mutex_);
   if (lost_) throw LockLost(*lost_);
   return std::exchange(failures_, {});
+}
+
+std::vector<std::string> CheckpointWriter::take_trace_failures() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(trace_failures_, {});
 }
 
 std::optional<int64_t> CheckpointWriter::take_saved_step() {
@@ -64,6 +80,20 @@ void CheckpointWriter::write(const Checkpoint& checkpoint) {
     return;
   }
   remove_old(checkpoint);
+}
+
+void CheckpointWriter::write(const PosteriorTrace& trace) {
+  if (!trace.values.defined()) return;
+  try {
+    if (parts_.lock != nullptr) parts_.lock->require();
+    save_posterior_trace(parts_.directory.traces(), trace);
+  } catch (const LockLost& error) {
+    const std::lock_guard lock(mutex_);
+    lost_ = error.what();
+  } catch (const std::exception& error) {
+    const std::lock_guard lock(mutex_);
+    trace_failures_.push_back(fmt::format("the posterior's trace is not saved: {}", error.what()));
+  }
 }
 
 void CheckpointWriter::remove_old(const Checkpoint& newest) {

@@ -166,7 +166,8 @@ SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Te
   total[kReconstructionNats] = parts.objective.split_reconstruction(split);
   auto metrics = metrics_of(total);
   if (row.l2 != 0)
-    metrics.loss += row.l2 * sum_of_squared_weights(parts.model.layout(), parameters.select(0, 0));
+    metrics.loss +=
+        row.l2 * sum_of_squared_weights(parts.model.layout(), parameters.select(0, 0), team);
   metrics.split = parts.data.name;
   metrics.epoch = row.epoch;
   metrics.step = row.step;

@@ -8,6 +8,7 @@
 
 #include "models/forms.h"
 #include "models/simd.h"
+#include "trainer/gradient_norm.h"
 #include "trainer/leaves.h"
 
 namespace elbow::trainer {
@@ -213,21 +214,12 @@ bool all_finite(const at::Tensor& values, ThreadTeam& team) {
   return finite;
 }
 
-double sum_of_squared_weights(const models::ParameterLayout& layout, const at::Tensor& row) {
-  if (!models::fused(row)) {
-    auto squares = at::zeros({}, row.options().dtype(at::kDouble));
-    for (const auto& parameter : layout.parameters()) {
-      if (!parameter.is_weight) continue;
-      squares += row.narrow(0, parameter.offset, parameter.count()).to(at::kDouble).square().sum();
-    }
-    return squares.item<double>();
-  }
+double sum_of_squared_weights(const models::ParameterLayout& layout, const at::Tensor& row,
+                              ThreadTeam& team) {
   double sum = 0;
-  const float* w = row.const_data_ptr<float>();
   for (const auto& parameter : layout.parameters()) {
-    if (!parameter.is_weight) continue;
-    for (int64_t i = parameter.offset; i < parameter.offset + parameter.count(); ++i)
-      sum += static_cast<double>(w[i]) * w[i];
+    if (parameter.is_weight)
+      sum += sum_of_squares(row.narrow(0, parameter.offset, parameter.count()), team);
   }
   return sum;
 }

@@ -62,8 +62,9 @@ class Optimizer {
 bool all_finite(const at::Tensor& values, ThreadTeam& team);
 bool all_finite(const float* values, int64_t count);
 
-// Sum of the squares of all weights (not biases) of one row [P], in float64. Any device; the host
-// waits.
-double sum_of_squared_weights(const models::ParameterLayout& layout, const at::Tensor& row);
+// Sum of the squares of all weights (not biases) of one row [P], in float64, added like
+// sum_of_squares() of gradient_norm.h: the team's size moves no bit. Any device; the host waits.
+double sum_of_squared_weights(const models::ParameterLayout& layout, const at::Tensor& row,
+                              ThreadTeam& team);
 
 }  // namespace elbow::trainer

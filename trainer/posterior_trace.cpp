@@ -35,12 +35,11 @@ std::map<int64_t, std::filesystem::path> posterior_traces(const std::filesystem:
   return traces;
 }
 
-void save_posterior_trace(const std::filesystem::path& folder, int64_t epoch,
-                          const at::Tensor& trace) {
+void save_posterior_trace(const std::filesystem::path& folder, const PosteriorTrace& trace) {
   std::filesystem::create_directory(folder);  // not RUN itself, which may have been moved
-  write_npy(posterior_trace_file(folder, epoch), trace);
+  write_npy(posterior_trace_file(folder, trace.epoch), trace.values);
   for (const auto& [other, file] : posterior_traces(folder))
-    if (other != 1 && other != epoch) std::filesystem::remove(file);
+    if (other != 1 && other != trace.epoch) std::filesystem::remove(file);
 }
 
 at::Tensor load_posterior_trace(const std::filesystem::path& file) {
@@ -54,19 +53,19 @@ at::Tensor load_posterior_trace(const std::filesystem::path& file) {
   return trace;
 }
 
-at::Tensor resume_posterior_traces(const std::filesystem::path& folder, int64_t epoch,
-                                   int64_t steps, int64_t latent) {
-  auto trace = at::full({steps, 2, latent}, std::numeric_limits<float>::quiet_NaN());
+at::Tensor resume_posterior_traces(const std::filesystem::path& folder, int64_t epoch, int64_t kept,
+                                   int64_t latent) {
+  auto trace = at::full({kept, 2, latent}, std::numeric_limits<float>::quiet_NaN());
   for (const auto& [other, file] : posterior_traces(folder)) {
     if (other < epoch) continue;
-    if (other == epoch && steps > 0) {
+    if (other == epoch && kept > 0) {
       const auto stored = load_posterior_trace(file);
-      const auto known = std::min(steps, stored.size(0));
+      const auto known = std::min(kept, stored.size(0));
       if (stored.size(2) == latent) trace.narrow(0, 0, known).copy_(stored.narrow(0, 0, known));
     }
     std::filesystem::remove(file);
   }
-  if (steps > 0) save_posterior_trace(folder, epoch, trace);
+  if (kept > 0) save_posterior_trace(folder, {epoch, trace});
   return trace;
 }
 

@@ -130,6 +130,7 @@ struct LogSettings {
   int64_t every_steps = 50;    // how often the progress line and the curves of steps are written
   int64_t pictures_every = 0;  // epochs between pictures drawn while training; 0: none
   bool tensorboard = true;
+  double straggler = 1.5;  // a rank whose examples take so many times as long is named; 0: none
 };
 
 struct Settings {

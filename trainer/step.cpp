@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <chrono>
 #include <cmath>
 #include <limits>
 
+#include "models/forms.h"
 #include "models/noise.h"
 #include "models/permutation.h"
 #include "models/schedule.h"
@@ -48,7 +50,13 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
       .numbers = std::max(kMetricSums + 2 * parts_.model.latent(), parts_.objective.statistics()),
       .device = pack.parameters.device()};
   gradient_sum_ = make_gradient_sum(ranks, team, shape, parts_.leaves);
-  if (gradient_sum_->shares_columns()) shared_ = SharedPack::make(pack, ranks);
+  if (gradient_sum_->shares_columns()) copies_ = PackCopies::make_shared(pack, ranks);
+  together_ = copies_ != nullptr;
+  gated_ = !models::fused(pack.parameters);
+  // On the CPU a row is updated after its sum was seen whole. Rows before it must not be seen to
+  // have gone on where a peer is lost in between.
+  if (gated_ || (!together_ && pack.rows.size() > 1 && ranks.size() > 1))
+    copies_ = PackCopies::make(pack);
   if (parts_.model.precision() == models::Precision::kBfloat16)
     rounded_ = at::empty_like(pack.parameters, at::kBFloat16);
   slots_.resize(gradient_sum_->slices());
@@ -60,13 +68,13 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
                             1;  // a shorter batch may cut differently
     slot.x = at::empty({1, largest, parts_.model.observed()});
     slot.noise = at::empty({1, largest * parts_.objective.samples(), parts_.model.latent()});
-    for (int copy = 0; copy < (shared_ ? 2 : 1); ++copy) {
+    for (int copy = 0; copy < (copies_ ? 2 : 1); ++copy) {
       for (size_t row = 0; row < pack.rows.size(); ++row) {
         const auto of_row = [&](const at::Tensor& flat) {
           return flat.defined() ? flat.narrow(0, static_cast<int64_t>(row), 1) : flat;
         };
         slot.parameters.emplace_back(layout,
-                                     of_row(shared_ ? shared_->parameters(copy) : pack.parameters),
+                                     of_row(copies_ ? copies_->parameters(copy) : pack.parameters),
                                      gradient_sum_->place(i).gradient, of_row(rounded_));
       }
     }
@@ -85,6 +93,7 @@ at::Tensor Step::run(bool stop_vote) {
   const Range batch{pack_.batch * parts_.batch_size,
                     std::min((pack_.batch + 1) * parts_.batch_size, examples)};
   auto result = at::zeros({static_cast<int64_t>(pack_.rows.size()), kMetricSums}, at::kDouble);
+  own_seconds_ = 0;
   for (int64_t k = 0; k < result.size(0); ++k) {
     const auto& row = pack_.rows[k];
     ranks_.at(row.step, "gradient sum");
@@ -92,11 +101,15 @@ at::Tensor Step::run(bool stop_vote) {
     if (rounded_.defined()) round_parameters(k);
     differentiate(k, batch);
     double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
-    const bool updated = shared_ ? updated_together(k, sums) : updated_here(k, sums);
+    const bool updated = together_ ? updated_together(k, sums) : updated_here(k, sums);
     if (!updated) report_nonfinite(k, batch);
     sums[kLoss] *= sums[kExamples];
   }
-  if (shared_) shared_->flip();
+  if (gated_) require_applied(batch);
+  if (copies_) copies_->flip();
+  int64_t own_examples = 0;
+  for (const auto& slot : slots_) own_examples += slot.positions.size();
+  clock_.add(own_seconds_, own_examples * result.size(0));
   for (auto& row : pack_.rows) ++row.step;
   ++pack_.batch;
   return result;
@@ -117,20 +130,40 @@ void Step::take_sums(int64_t k, const at::Tensor& summed, double* sums) {
               posterior_of_first_.mutable_data_ptr<float>() + k * numbers);
 }
 
-// Both return false, and the row stays as it was, where its loss or gradient is not finite.
+// Both return false, and the row stays as it was, where its loss or gradient is not finite. (On a
+// device the gradient is looked at later.)
 bool Step::updated_here(int64_t k, double* sums) {
   const auto& row = pack_.rows[k];
   const auto& layout = parts_.model.layout();
   const auto& sum = gradient_sum_->add();
   take_sums(k, sum.sums, sums);
   const auto parameters = pack_.parameters.select(0, k);
-  if (row.l2 != 0) sums[kLoss] += row.l2 * sum_of_squared_weights(layout, parameters);
-  if (!std::isfinite(sums[kLoss]) || !all_finite(sum.gradient, team_)) return false;
+  if (row.l2 != 0) sums[kLoss] += row.l2 * sum_of_squared_weights(layout, parameters, team_);
+  if (!std::isfinite(sums[kLoss])) return false;
+  if (!gated_ && !all_finite(sum.gradient, team_)) return false;
   auto rates = rates_of(row);
   const auto gradient = sum.gradient.select(0, 0);
   rates.gradient_scale = clipping_scale(gradient, row.clip_norm, team_);
-  parts_.optimizer.update(layout, rates, gradient, parameters, pack_.state.select(0, k), team_);
+  const auto update = [&](const at::Tensor& weights, const at::Tensor& state) {
+    parts_.optimizer.update(layout, rates, gradient, weights, state, team_);
+  };
+  if (!copies_) {
+    update(parameters, pack_.state.select(0, k));
+  } else {
+    copies_->write_row(k, gated_ ? update_gate(gradient, ranks_.abort_word()) : at::Tensor(),
+                       update);
+  }
   return true;
+}
+
+// On a device: whether the updates were made, which the host did not wait for. A sum that was cut
+// short because a peer is gone is told by the next operation.
+void Step::require_applied(const Range& batch) {
+  const int64_t behind = copies_->first_row_behind();
+  if (behind < 0) return;
+  const auto aborted = ranks_.abort_word();
+  if (aborted.defined() && aborted.item<int>() != 0) ranks_.barrier();
+  report_nonfinite(behind, batch);
 }
 
 bool Step::updated_together(int64_t k, double* sums) {
@@ -142,17 +175,17 @@ bool Step::updated_together(int64_t k, double* sums) {
     rates.gradient_scale =
         clipping_scale(gradient_sum_->add().gradient.select(0, 0), row.clip_norm, team_);
   const auto place = [&](int copy) {
-    return Optimizer::Place{shared_->parameters(copy).select(0, k).mutable_data_ptr<float>(),
-                            shared_->state(copy).select(0, k).mutable_data_ptr<float>()};
+    return Optimizer::Place{copies_->parameters(copy).select(0, k).mutable_data_ptr<float>(),
+                            copies_->state(copy).select(0, k).mutable_data_ptr<float>()};
   };
-  const auto from = place(shared_->current()), to = place(1 - shared_->current());
+  const auto from = place(copies_->current()), to = place(1 - copies_->current());
   const auto sum = gradient_sum_->add_columns([&](const Range& columns, const float* gradient) {
     parts_.optimizer.update_columns(layout, rates, columns, gradient, from, to);
     return all_finite(gradient, columns.size());
   });
   take_sums(k, sum.sums, sums);
   if (row.l2 != 0)
-    sums[kLoss] += row.l2 * sum_of_squared_weights(layout, pack_.parameters.select(0, k));
+    sums[kLoss] += row.l2 * sum_of_squared_weights(layout, pack_.parameters.select(0, k), team_);
   return sum.good && std::isfinite(sums[kLoss]);
 }
 
@@ -161,7 +194,7 @@ void Step::differentiate(int64_t row, const Range& batch) {
   const int64_t slices = static_cast<int64_t>(slots_.size());
   const int64_t statistics = parts_.objective.statistics();
   if (statistics == 0) {
-    team_.run(slices, [&](int64_t slice) {
+    run_slices([&](int64_t slice) {
       gather_slice(row, batch, slice);
       forward(row, slice);
       backward(row, slice, {}, batch.size());
@@ -172,7 +205,7 @@ void Step::differentiate(int64_t row, const Range& batch) {
   // graph is built and run by the same member of the team, because both calls share the slices out
   // alike.
   std::vector<at::Tensor> local(slices);
-  team_.run(slices, [&](int64_t slice) {
+  run_slices([&](int64_t slice) {
     gather_slice(row, batch, slice);
     forward(row, slice);
     at::NoGradGuard no_gradient;
@@ -181,12 +214,19 @@ void Step::differentiate(int64_t row, const Range& batch) {
                        : at::zeros({1, statistics}, at::kDouble);
   });
   const auto sums = gradient_sum_->add_statistics(local).to(pack_.parameters.device());
-  team_.run(slices, [&](int64_t slice) { backward(row, slice, sums, batch.size()); });
+  run_slices([&](int64_t slice) { backward(row, slice, sums, batch.size()); });
+}
+
+// On the team, and on the clock.
+void Step::run_slices(const std::function<void(int64_t slice)>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  team_.run(static_cast<int64_t>(slots_.size()), work);
+  own_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 const models::BoundParameters& Step::parameters_of(const Slot& slot, int64_t row) const {
   const auto rows = static_cast<int64_t>(pack_.rows.size());
-  return slot.parameters[(shared_ ? shared_->current() * rows : 0) + row];
+  return slot.parameters[(copies_ ? copies_->current() * rows : 0) + row];
 }
 
 void Step::round_parameters(int64_t row) {

@@ -6,7 +6,8 @@
 // copies of the pack, which becomes the pack's when all are done. Elsewhere each rank does all.
 //
 // It runs on the device of the pack's parameters. On any device, batches and noise are made on the
-// host, and copied.
+// host, and copied. On another than the CPU the update goes to the other copy too, gated there by
+// the gradient being finite and by the communicator's abort word.
 //
 // Every rank of the group calls run() in the same order. The pack, data and team are the caller's
 // and must outlive the step.
@@ -14,6 +15,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -28,7 +30,8 @@
 #include "trainer/metric_sums.h"
 #include "trainer/optimizer.h"
 #include "trainer/pack.h"
-#include "trainer/shared_pack.h"
+#include "trainer/pack_copies.h"
+#include "trainer/step_times.h"
 #include "trainer/thread_team.h"
 
 namespace elbow::trainer {
@@ -70,6 +73,9 @@ class Step {
   // summed.   Throws NonFinite, comm::PeerLost.
   at::Tensor run(bool stop_vote);
 
+  // What the steps since the last call took on this rank, forward and backward, without waits.
+  StepTimes take_times() { return clock_.take(); }
+
   // mu and sigma of the last step's first example, before the update: [K, 2, latent], float32,
   // equal on all ranks.
   const at::Tensor& posterior_of_first() const { return posterior_of_first_; }
@@ -78,10 +84,12 @@ class Step {
   struct Slot;  // the working memory of one slice
 
   void differentiate(int64_t row, const Range& batch);
+  void run_slices(const std::function<void(int64_t slice)>& work);
   UpdateRates rates_of(const Row& row) const;
   void take_sums(int64_t row, const at::Tensor& summed, double* sums);
   bool updated_here(int64_t row, double* sums);
   bool updated_together(int64_t row, double* sums);
+  void require_applied(const Range& batch);
   const models::BoundParameters& parameters_of(const Slot& slot, int64_t row) const;
   void round_parameters(int64_t row);
   void prefetch_next_batch(const Row& row);
@@ -95,11 +103,15 @@ class Step {
   comm::Communicator& ranks_;
   ThreadTeam& team_;
   std::unique_ptr<GradientSum> gradient_sum_;
-  std::unique_ptr<SharedPack> shared_;  // where the ranks of a host share the update
+  std::unique_ptr<PackCopies> copies_;  // null: updated in place
+  bool together_ = false;               // the ranks of a host share the update
+  bool gated_ = false;                  // on the device, which does not wait for the host
   std::vector<Slot> slots_;
   at::Tensor
       rounded_;  // [K, P], bfloat16, of the pack's parameters; undefined without such products
   bool stop_vote_ = false;
+  double own_seconds_ = 0;  // of the present step
+  StepClock clock_;
   at::Tensor posterior_of_first_;
 };
 

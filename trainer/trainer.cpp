@@ -15,6 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr int64_t kStragglerSteps = 256;    // between two comparisons of the ranks
+constexpr double kStragglerSeconds = 10.0;  // of work, before anybody is called slow
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -30,7 +33,9 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       model_(model_of(settings, data)),
       objective_(objective_of(settings, data.observed())),
       optimizer_(settings.optimizer),
-      scale_(scale_of(settings.objective, data.observed())) {
+      scale_(scale_of(settings.objective, data.observed())),
+      stragglers_(settings.log.straggler, kStragglerSeconds),
+      trace_rule_(steps_per_epoch()) {
   pack_.rows = std::move(rows);
   const auto count = static_cast<int64_t>(pack_.rows.size());
   pack_.parameters = initial_weights().to(device);
@@ -39,7 +44,7 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
     pack_.state.select(1, 1).fill_(settings.optimizer.second_moment_start);
   epoch_sums_ = at::zeros({count, kMetricSums}, at::kDouble);
   make_step();
-  trace_ = at::full({count, steps_per_epoch(), 2, model_->latent()},
+  trace_ = at::full({count, trace_rule_.kept(steps_per_epoch()), 2, model_->latent()},
                     std::numeric_limits<float>::quiet_NaN());
   for (auto& row : pack_.rows) row.rate.total_steps = static_cast<double>(total_steps());
 }
@@ -66,6 +71,7 @@ void Trainer::join(std::shared_ptr<comm::Communicator> survivors) {
   step_.reset();
   survivors_ = std::move(survivors);
   ranks_ = survivors_.get();
+  stragglers_ = {settings_.log.straggler, kStragglerSeconds};  // ranks have other numbers
   make_step();
 }
 
@@ -180,6 +186,26 @@ void Trainer::run_steps(int64_t count) {
   }
 }
 
+// Every rank, after the same steps.
+void Trainer::watch_stragglers(Observer* observer) {
+  if (ranks_->size() == 1 || pack_.rows[0].step % kStragglerSteps != 0) return;
+  ranks_->at(pack_.rows[0].step, "step times");
+  const auto mine = step_->take_times();
+  const auto own =
+      at::tensor({mine.seconds, mine.examples, mine.median_s, mine.slow_s}, at::kDouble);
+  const auto all = at::empty({ranks_->size(), 4}, at::kDouble);
+  ranks_->all_gather(own.view({1, 4}), all, std::vector<int64_t>(ranks_->size(), 1));
+  if (observer == nullptr) return;
+  std::vector<StepTimes> times;
+  std::vector<std::string> hosts;
+  for (int rank = 0; rank < ranks_->size(); ++rank) {
+    const double* of_rank = all.const_data_ptr<double>() + int64_t{4} * rank;
+    times.push_back({of_rank[0], of_rank[1], of_rank[2], of_rank[3]});
+    hosts.push_back(ranks_->host(rank));
+  }
+  if (const auto sentence = stragglers_.look(times, hosts)) observer->on_note(*sentence);
+}
+
 EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interruption,
                                const std::function<void()>& after_step) {
   const auto start = Clock::now();
@@ -193,8 +219,9 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
     epoch_sums_.add_(step_sums);
     epoch_seconds_ = seconds_before + seconds_since(start);
-    trace_.select(1, pack_.batch - 1).copy_(step_->posterior_of_first());
-    trace_steps_ = pack_.batch;
+    trace_steps_ = trace_rule_.kept(pack_.batch);
+    if (trace_rule_.keeps(pack_.batch - 1))
+      trace_.select(1, trace_steps_ - 1).copy_(step_->posterior_of_first());
     ++steps_done_;
     const double* of_step = step_sums.const_data_ptr<double>();
     recent_sums.add_(step_sums.select(0, 0));
@@ -218,6 +245,7 @@ EpochResult Trainer::run_epoch(Observer* observer, const Interruption* interrupt
       recent = Clock::now();
       recent_sums.zero_();
     }
+    watch_stragglers(observer);
     if (of_step[kStopVotes] > 0 && pack_.batch < steps && !out_of_steps()) {
       seconds_done_ += seconds_since(start);
       result.interrupted = true;

@@ -21,9 +21,11 @@
 #include "trainer/interruption.h"
 #include "trainer/observer.h"
 #include "trainer/pack.h"
+#include "trainer/posterior_trace.h"
 #include "trainer/settings.h"
 #include "trainer/snapshot.h"
 #include "trainer/step.h"
+#include "trainer/step_times.h"
 #include "trainer/thread_team.h"
 
 namespace elbow::trainer {
@@ -92,10 +94,11 @@ class Trainer {
   const models::Model& model() const { return *model_; }
   const Optimizer& optimizer() const { return optimizer_; }
   const Pack& pack() const { return pack_; }
-  // mu and sigma of the first example of each step of this epoch so far, as trained, equal on all
-  // ranks: [steps done, 2, latent], float32; of the whole epoch after its end, until the next
-  // begins.
+  // mu and sigma of the first example of each step of this epoch so far that trace_rule() keeps, as
+  // trained, equal on all ranks: [kept, 2, latent], float32; of the whole epoch after its end,
+  // until the next begins.
   at::Tensor posterior_trace(int64_t row) const;
+  const TraceRule& trace_rule() const { return trace_rule_; }
   // For a pack that is resumed within an epoch: the trace of the steps that are done.
   void set_posterior_trace(int64_t row, const at::Tensor& done);
   int64_t leaves() const { return leaves_of(settings_.train); }
@@ -106,6 +109,7 @@ class Trainer {
  private:
   at::Tensor initial_weights();
   void make_step();
+  void watch_stragglers(Observer* observer);
   bool out_of_steps() const { return settings_.train.steps > 0 && finished(); }
 
   Settings settings_;
@@ -123,7 +127,9 @@ class Trainer {
   std::optional<std::map<std::string, double>> recon_floor_nats_;
   std::optional<at::Tensor> mean_picture_;  // made before the first evaluation
   std::unique_ptr<Step> step_;
-  at::Tensor trace_;         // [K, steps per epoch, 2, latent]
+  StragglerWatch stragglers_;
+  TraceRule trace_rule_;
+  at::Tensor trace_;         // [K, kept steps of an epoch, 2, latent]
   int64_t trace_steps_ = 0;  // filled
   int64_t steps_done_ = 0;
   double seconds_done_ = 0;

@@ -24,7 +24,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kDone = 0, kFailed = 1, kResumable = 75, kUnresumable = 86;
-constexpr std::chrono::seconds kLockPatience{10};
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -60,9 +59,9 @@ class Trial {
   void begin();
   void train();
   void end_epoch(const EpochResult& epoch);
-  void save_where_due(std::optional<int64_t> ended_epoch, bool new_best);
+  bool save_where_due(std::optional<int64_t> ended_epoch, bool new_best);
   void save();
-  void save_trace();
+  PosteriorTrace trace() const;
   void resume_trace();
   Checkpoint checkpoint() const;
   bool roll_back(const NonFinite& error);
@@ -99,6 +98,10 @@ class Trial {
 
   comm::Communicator& ranks() const { return trainer_.ranks(); }
   const RunLock* lock() const { return own_lock_ ? &*own_lock_ : parts_.lock; }
+  void take_lock();
+  void require_lock() const {
+    if (lock() != nullptr) lock()->require();
+  }
 
   const TrialParts& parts_;
   Trainer& trainer_;
@@ -200,51 +203,47 @@ void Trial::end_epoch(const EpochResult& epoch) {
   progress_.train_seconds += train.seconds;
   progress_.train_examples += static_cast<double>(train.examples);
   if (record_) {
-    if (lock() != nullptr) lock()->require();
+    require_lock();
     record_->log.write(train);
     record_->log.write(held_out);
-    save_trace();
-    save_where_due(train.epoch, new_best);
+    const bool saved = save_where_due(train.epoch, new_best);
+    if (train.epoch == 1 && !saved) record_->checkpoints.save_first_epoch(trace());
   }
   if (observer_ != nullptr) observer_->on_epoch(train, held_out);
 }
 
 // --- Checkpoints ---------------------------------------------------------------------------------
 
-void Trial::save_where_due(std::optional<int64_t> ended_epoch, bool new_best) {
+// Whether it was.
+bool Trial::save_where_due(std::optional<int64_t> ended_epoch, bool new_best) {
   tell_failures();
   const SavePoint point{.step = trainer_.pack().rows[0].step,
                         .ended_epoch = ended_epoch,
                         .new_best = new_best,
                         .minutes_since_last = seconds_since(last_due_) / 60};
-  if (!save_is_due(parts_.settings.checkpoint, point)) return;
+  if (!save_is_due(parts_.settings.checkpoint, point)) return false;
   last_due_ = Clock::now();
   save();
+  return true;
 }
 
 void Trial::save() {
-  if (trainer_.pack().batch > 0) save_trace();
+  require_lock();
   if (record_->log.flush()) {
     saved_at_ = place();
-    record_->checkpoints.save(checkpoint());
+    record_->checkpoints.save(checkpoint(), trace());
     return;
   }
   unsaved_.push_back(record_->log.failure());
   note(record_->log.failure() + "; the run goes on, and tries again when the next save is due");
 }
 
-// Rank 0: of the epoch that the trainer is in, or of the one that it has just ended. A disk that
-// refuses it costs the trace, not the run.
-void Trial::save_trace() {
+// Of the epoch that the trainer is in, or of the one that it has just ended.
+PosteriorTrace Trial::trace() const {
   const auto& pack = trainer_.pack();
-  const auto trace = trainer_.posterior_trace(0);
-  if (trace.size(0) == 0) return;
-  try {
-    save_posterior_trace(parts_.directory.traces(), pack.rows[0].epoch + (pack.batch > 0 ? 1 : 0),
-                         trace);
-  } catch (const std::system_error& error) {
-    note(fmt::format("the posterior's trace is not saved: {}", error.what()));
-  }
+  const auto values = trainer_.posterior_trace(0);
+  if (values.size(0) == 0) return {};
+  return {pack.rows[0].epoch + (pack.batch > 0 ? 1 : 0), values.clone()};
 }
 
 // Rank 0: what a resumed run has of the epoch that it is in.
@@ -254,8 +253,9 @@ void Trial::resume_trace() {
   const int64_t steps = pack.batch > 0 ? pack.batch : trainer_.steps_per_epoch();
   if (epoch == 0) return;
   try {
-    trainer_.set_posterior_trace(0, resume_posterior_traces(parts_.directory.traces(), epoch, steps,
-                                                            trainer_.model().latent()));
+    trainer_.set_posterior_trace(
+        0, resume_posterior_traces(parts_.directory.traces(), epoch,
+                                   trainer_.trace_rule().kept(steps), trainer_.model().latent()));
   } catch (const std::runtime_error& error) {  // of the disk, or of a damaged file
     note(fmt::format("the posterior's trace is not gone on with: {}", error.what()));
   }
@@ -294,6 +294,7 @@ bool Trial::roll_back(const NonFinite& error) {
   progress_.seconds = seconds;  // of earlier launches
   trainer_.set_rate_factor(error.row(), factor);
   if (record_) {
+    require_lock();
     record_->log.truncate(progress_.metrics_bytes);
     resume_trace();
   }
@@ -351,10 +352,9 @@ void Trial::finish() {
   ranks().at(trainer_.pack().rows[0].step, "end");
   describe_the_end();
   if (record_) {
-    save_trace();
     save_the_last();
     try {
-      if (lock() != nullptr) lock()->require();
+      require_lock();
       write_result(parts_.directory.result(), result_);
     } catch (const std::system_error& error) {
       result_.exit_code = kFailed;
@@ -520,17 +520,30 @@ void Trial::catch_up(const Checkpoint& newest, at::Tensor trace, const End& end)
   if (warnings.size() > progress_.warnings.size()) progress_.warnings = std::move(warnings);
   take_end(end);
   if (!record_ || !(missed_rollback || missed_epoch)) return;
+  require_lock();
   record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
   if (!missed_epoch) return;
-  save_trace();
   if (observer_ != nullptr)
     observer_->on_epoch(progress_.final_metrics[0], progress_.final_metrics[1]);
   save();
 }
 
+// The lock ends with a dead rank 0. One that lives, and was only cut off from here, keeps it, and
+// its half of the group goes on: this half must not write.
+void Trial::take_lock() {
+  try {
+    own_lock_.emplace(parts_.directory.lock(), parts_.lock_patience);
+  } catch (const SettingError& error) {
+    throw LockLost(
+        fmt::format("this part of the group cannot take the run over and stops without "
+                    "writing: {}",
+                    error.what()));
+  }
+}
+
 // Rank 0 of the survivors, where it was not before.
 void Trial::take_over() {
-  own_lock_.emplace(parts_.directory.lock(), kLockPatience);
+  take_lock();
   remove_leftovers(parts_.directory);
   open_record();
   record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
@@ -544,7 +557,7 @@ void Trial::leave_after(const std::string& loss) {
   const auto survivors = ranks().shrink();
   if (survivors->rank() == 0) {
     if (!record_) {
-      own_lock_.emplace(parts_.directory.lock(), kLockPatience);
+      take_lock();
       open_record();
       record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
     }
@@ -580,6 +593,7 @@ void Trial::tell_failures() {
     unsaved_.push_back(sentence);
     note(sentence);
   }
+  for (const auto& sentence : record_->checkpoints.take_trace_failures()) note(sentence);
   if (const auto step = record_->checkpoints.take_saved_step()) stored_step_ = step;
 }
 

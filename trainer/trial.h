@@ -2,6 +2,7 @@
 // what is logged and saved, and what is left behind.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 
@@ -28,6 +29,7 @@ struct TrialParts {
   const Interruption& interruption;
   RunIdentity identity{};         // what checkpoints remember; equal on every rank
   const RunLock* lock = nullptr;  // rank 0's
+  std::chrono::milliseconds lock_patience = std::chrono::seconds(10);  // of one that takes over
   // Before the first step too: the first weights do not follow from the settings.
   bool save_first = false;
   // Where to go on, equal on every rank; unset: from the start.
@@ -52,7 +54,8 @@ TensorNames tensor_names(const Trainer& trainer);
 // a GPU the survivors leave instead, with a last checkpoint, and the result says so. The trainer
 // belongs to the survivors then.
 //
-// LockLost where another process has taken the run over. std::runtime_error where metrics.jsonl
+// LockLost where another process has taken the run over, or where survivors of a lost rank 0 find
+// that it still writes. std::runtime_error where metrics.jsonl
 // cannot be begun.
 RunResult run_trial(const TrialParts& parts, Trainer& trainer);
 

@@ -2,16 +2,22 @@
 
 #include <ATen/cuda/CUDAEvent.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -75,24 +81,52 @@ std::unique_ptr<NcclHandle> join(Communicator& control, int device) {
   throw Error(fmt::format("rank {} on {} could not join the NCCL group", rank, control.host(rank)));
 }
 
+// An int of the host that kernels read in place.
+class AbortWord {
+ public:
+  explicit AbortWord(int device) {
+    void* memory = nullptr;
+    C10_CUDA_CHECK(
+        cudaHostAlloc(&memory, sizeof(int), cudaHostAllocMapped | cudaHostAllocPortable));
+    word_ = std::shared_ptr<int>(static_cast<int*>(memory), [](int* word) { cudaFreeHost(word); });
+    *word_ = 0;
+    void* mapped = nullptr;
+    C10_CUDA_CHECK(cudaHostGetDevicePointer(&mapped, memory, 0));
+    const at::Device place(at::kCUDA, static_cast<c10::DeviceIndex>(device));
+    tensor_ = at::from_blob(
+        mapped, {1}, [word = word_](void*) {}, at::TensorOptions(at::kInt).device(place), place);
+  }
+
+  void set() { std::atomic_ref<int>(*word_).store(1); }
+  const at::Tensor& tensor() const { return tensor_; }
+
+ private:
+  std::shared_ptr<int> word_;
+  at::Tensor tensor_;
+};
+
 // Looks for dead peers and for NCCL's own errors while the host is elsewhere, and then ends the
 // collectives that would otherwise run for ever. What is queued behind them runs on partial sums.
 class Watch {
  public:
-  Watch(NcclHandle& handle, Communicator& control)
-      : handle_(handle), control_(control), thread_([this](std::stop_token stop) { run(stop); }) {}
+  Watch(NcclHandle& handle, Communicator& control, std::function<void()> abort)
+      : handle_(handle),
+        control_(control),
+        abort_(std::move(abort)),
+        thread_([this](std::stop_token stop) { run(stop); }) {}
 
  private:
   void run(std::stop_token stop) {
     std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {
-      if (handle_.failed() || control_.lost_rank() >= 0) return handle_.abort();
+      if (handle_.failed() || control_.lost_rank() >= 0) return abort_();
       stopped_.wait_for(lock, stop, kWatchInterval, [] { return false; });
     }
   }
 
   NcclHandle& handle_;
   Communicator& control_;
+  std::function<void()> abort_;
   std::mutex mutex_;
   std::condition_variable_any stopped_;
   std::jthread thread_;
@@ -104,9 +138,10 @@ class NcclCommunicator final : public Communicator {
       : control_(std::move(control)),
         device_(device),
         handle_(join(*control_, device)),
+        abort_word_(device),
         stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true,
                                              static_cast<c10::DeviceIndex>(device))) {
-    watch_.emplace(*handle_, *control_);
+    watch_.emplace(*handle_, *control_, [this] { abort(); });
   }
 
   ~NcclCommunicator() override {
@@ -121,6 +156,7 @@ class NcclCommunicator final : public Communicator {
   std::string host(int rank) const override { return control_->host(rank); }
   int lost_rank() override { return control_->lost_rank(); }
   bool agree(bool yes) override { return control_->agree(yes); }
+  at::Tensor abort_word() override { return abort_word_.tensor(); }
 
   void all_reduce_sum(at::Tensor tensor) override {
     if (!on_gpu(tensor)) return control().all_reduce_sum(tensor);
@@ -187,12 +223,18 @@ class NcclCommunicator final : public Communicator {
 
   std::unique_ptr<Communicator> shrink() override {
     watch_.reset();
-    handle_->abort();
+    abort();
     lost_ = true;
     return make_nccl(control().shrink(), device_);
   }
 
  private:
+  // Collectives end after it, with whatever they have: any thread.
+  void abort() {
+    abort_word_.set();
+    handle_->abort();
+  }
+
   Communicator& control() {
     control_->at(step(), phase());
     return *control_;
@@ -228,7 +270,7 @@ class NcclCommunicator final : public Communicator {
     try {
       handle_->run(name, call);
     } catch (const Error&) {
-      if (lost_rank() >= 0) handle_->abort();
+      if (lost_rank() >= 0) abort();
       throw_if_lost(name);
       throw;
     }
@@ -250,6 +292,7 @@ class NcclCommunicator final : public Communicator {
   std::unique_ptr<Communicator> control_;
   int device_;
   std::unique_ptr<NcclHandle> handle_;
+  AbortWord abort_word_;
   c10::cuda::CUDAStream stream_;
   at::cuda::CUDAEvent ready_;  // the caller's work before the newest operation
   at::cuda::CUDAEvent done_;   // the newest operation

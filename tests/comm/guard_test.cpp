@@ -125,10 +125,21 @@ TEST(HangReport, NamesTheCulpritAndCountsTheOthers) {
             "'gradient sum' at step 813");
 }
 
+TEST(HangReport, CountsTheRanksOfAnotherHost) {
+  const std::vector<Beat> beats = {
+      {.rank = 4, .step = 813, .phase = "gradient sum", .waiting = true},
+      {.rank = 5, .step = 813, .phase = "gradient sum"},
+      {.rank = 6, .step = 813, .phase = "gradient sum", .waiting = true}};
+  EXPECT_EQ(host_report(beats, "node08"),
+            "on node08 2 ranks wait in 'gradient sum' at step 813, 1 rank is in 'gradient sum' at "
+            "step 813");
+}
+
 // A child process with a guard of its own. What both write to stderr is kept.
 class Guarded {
  public:
-  Guarded(const WatchRules& rules, const std::function<void(Heartbeat&)>& work) {
+  Guarded(const WatchRules& rules, const std::function<void(Heartbeat&)>& work,
+          const std::string& host = "") {
     EXPECT_EQ(pipe(errors_), 0);
     child_ = fork();
     if (child_ != 0) {
@@ -140,7 +151,7 @@ class Guarded {
     close(errors_[1]);
     auto& mine = page_->slot(2);
     mine.join();
-    start_guard(page_, 2);
+    start_guard(page_, 2, host);
     mine.at(812, "evaluation");
     mine.watch(rules);
     work(mine);
@@ -191,6 +202,30 @@ TEST(Guard, NamesAndEndsAFrozenProcess) {
   told << file.rdbuf();
   EXPECT_NE(told.str().find("rank 2 on "), std::string::npos);
   EXPECT_NE(told.str().find("; 1 other "), std::string::npos) << told.str();
+}
+
+// Two hosts are two pages that share a run's folder.
+TEST(Guard, SaysWhatTheRanksOfOtherHostsDo) {
+  const WatchRules rules{.deadline = 2s, .folder = temporary_folder()};
+  Guarded waiting(
+      rules,
+      [](Heartbeat& mine) {
+        mine.at(813, "gradient sum");
+        mine.begin_wait();
+        pause();
+      },
+      "node08");
+  Guarded frozen(
+      rules, [](Heartbeat&) { raise(SIGSTOP); }, "node07");
+  EXPECT_TRUE(WIFSIGNALED(frozen.status()));
+  kill(waiting.process(), SIGKILL);
+  waiting.status();
+  EXPECT_NE(
+      frozen.said().find("rank 2 on node07 is in 'evaluation' at step 812 for 2 s; on node08 1 "
+                         "rank waits in 'gradient sum' at step 813: its guard has ended it"),
+      std::string::npos)
+      << frozen.said();
+  EXPECT_EQ(waiting.said(), "elbow: on node08 1 rank waits in 'gradient sum' at step 813\n");
 }
 
 TEST(Guard, EndsAProcessThatComputesForEver) {

@@ -5,35 +5,32 @@
 # ELBOW_FROZEN_RUNS   how many runs (2)      ELBOW_FROZEN_SEED   which moments and ranks (1)
 # ELBOW_LOADED_SECONDS   how long the run on the loaded machine is (5)
 source "$(dirname "$0")/../support/shell.sh" "$@"
+source "$repository/tests/support/disturbed_runs.sh"
 [[ -n $ELBOW_OPEN_MPI ]] && ((${ELBOW_OPEN_MPI%%.*} >= 5)) || { echo "skipped: this MPI ends a job that loses a rank" && exit 77; }
 runs=${ELBOW_FROZEN_RUNS:-2}
 seed=${ELBOW_FROZEN_SEED:-1}
-few_digits digits 1500 1000  # 47 steps an epoch
-recipe=("$repository/configs/kl_vae.cfg" data.source=idx data.dir="$folder/digits" model.encoder=64 model.decoder=64
-  train.batch_size=32 train.leaves=4 train.reproducible=exact train.threads=1 --progress none)
+disturbed_recipe 1000
+last_step=$((16 * steps_per_epoch))
 "$program" train "${recipe[@]}" train.epochs=16 --out whole >out 2>&1
 check "the undisturbed run ends" same $? 0
-
-ranks_of() { pgrep -f -- "^$program train .*--out $1\$" | while read -r p; do
-  [[ $(cat "/proc/$p/comm" 2>/dev/null) == elbow-guard ]] || echo "$p"; done; }
-nap() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 
 RANDOM=$seed
 frozen=0 named=0 healed=0
 for ((run = 1; run <= runs; ++run)); do
-  start "$launcher" -n 3 train "${recipe[@]}" train.epochs=16 train.hang_timeout=2 --out "$folder/run-$run"
+  start "$launcher" -n 3 train "${recipe[@]}" "${saves[@]}" train.epochs=16 train.hang_timeout=2 --out "$folder/run-$run"
   within 60 test -e run-$run/metrics.jsonl || { echo "run $run did not begin" && break; }
-  nap $((RANDOM * 1000 / 32768))
+  step=$((RANDOM * (last_step - steps_per_epoch) / 32768))
+  within 60 passed run-$run $step
   mapfile -t ranks < <(ranks_of "$folder/run-$run")
   rank=$((RANDOM % 3))
   kill -STOP "${ranks[$rank]:-999999999}" 2>/dev/null && frozen=$((frozen + 1))
   exit_code_of "$process"
   grep -q "^rank $rank on .* is in '.*' at step [0-9]* for [0-9]* s; .* is ended after 2 s" run-$run/hangs.txt &&
     grep -q "^elbow: rank $rank on .* its guard has ended it" stderr && named=$((named + 1))
-  if ((code == 0)) && [[ $(weights_of run-$run) == "$(weights_of whole)" && $(metrics_of run-$run) == "$(metrics_of whole)" ]]; then
+  if ((code == 0)) && is_undisturbed run-$run; then
     healed=$((healed + 1))
   else
-    echo "run $run (rank $rank) ended with code $code" && cat stderr run-$run/hangs.txt
+    echo "run $run (rank $rank, from step $step) ended with code $code" && cat stderr run-$run/hangs.txt
   fi
 done
 check "$named of $frozen frozen ranks (seed $seed) were named, $healed of $runs runs ended with the undisturbed bits" \

@@ -4,26 +4,16 @@
 #   heal_test.sh PROGRAM LAUNCHER
 # ELBOW_HEAL_RUNS   how many runs (4)      ELBOW_HEAL_SEED   which moments and ranks (1)
 source "$(dirname "$0")/../support/shell.sh" "$@"
+source "$repository/tests/support/disturbed_runs.sh"
 [[ -n $ELBOW_OPEN_MPI ]] && ((${ELBOW_OPEN_MPI%%.*} >= 5)) || { echo "skipped: this MPI ends a job that loses a rank" && exit 77; }
 runs=${ELBOW_HEAL_RUNS:-4}
 seed=${ELBOW_HEAL_SEED:-1}
-few_digits digits 1500 1000  # 47 steps an epoch
-recipe=("$repository/configs/kl_vae.cfg" data.source=idx data.dir="$folder/digits" data.binarise=stochastic model.encoder=64
-  model.decoder=64 train.batch_size=32 train.leaves=4 train.shuffle=true train.epochs=6 objective.anneal=linear
-  objective.anneal_steps=100 optimizer.kind=adam train.reproducible=exact train.threads=1 --progress none)
-saves=(checkpoint.every_steps=3 checkpoint.keep_last=3)
+disturbed_recipe 1000
+recipe+=(train.epochs=6)
 
 "$program" train "${recipe[@]}" --out whole >out 2>&1
 check "the undisturbed run ends" same $? 0
-last_step=$((6 * 47))
-
-# The ranks of a run, from 0 on; their guards have another name.
-ranks_of() { pgrep -f -- "^$program train .*--out $1\$" | while read -r p; do
-  [[ $(cat "/proc/$p/comm" 2>/dev/null) == elbow-guard ]] || echo "$p"; done; }
-now_ms() { echo $(($(date +%s%N) / 1000000)); }
-# A moment is a step, not a time: a fast machine would have ended before it.
-saved_step() { local newest && newest=$(newest_of "$1") && newest=${newest##*_} && echo "$((10#${newest:-0}))"; }
-passed() { [[ -e $1/result.json ]] || (($(saved_step "$1" 2>/dev/null) >= $2)); }
+last_step=$((6 * steps_per_epoch))
 
 RANDOM=$seed
 wrong=0 kills=0 late=0 slowest=0 first_rank=0
@@ -47,7 +37,7 @@ for ((run = 1; run - 1 - late < runs && late <= runs; ++run)); do
   kills=$((kills + killed))
   [[ $healed == *"writes the run from here"* ]] && first_rank=$((first_rank + 1))
   if [[ $healed != "[]" ]] && ms=$(($(grep 'on from step' stderr | tail -n 1 | cut -d' ' -f1) - last_kill)) && ((ms > slowest)); then slowest=$ms; fi
-  if ((code != 0)) || [[ $(weights_of run-$run) != "$(weights_of whole)" || $(metrics_of run-$run) != "$(metrics_of whole)" ]]; then
+  if ((code != 0)) || ! is_undisturbed run-$run; then
     echo "run $run (killed ${chosen[*]} from step $step, $((at_once ? 0 : gap)) steps apart) ended with code $code: $healed"
     cat stderr
     wrong=$((wrong + 1))

@@ -4,22 +4,17 @@
 #   kill_test.sh PROGRAM LAUNCHER
 # ELBOW_KILL_CYCLES   how often (6)      ELBOW_KILL_SEED   which moments and ranks (1)
 source "$(dirname "$0")/../support/shell.sh" "$@"
+source "$repository/tests/support/disturbed_runs.sh"
 cycles=${ELBOW_KILL_CYCLES:-6}
 seed=${ELBOW_KILL_SEED:-1}
-few_digits digits 1500 200  # 47 steps an epoch
-recipe=("$repository/configs/kl_vae.cfg" data.source=idx data.dir="$folder/digits" data.binarise=stochastic model.encoder=64
-  model.decoder=64 train.batch_size=32 train.leaves=4 train.shuffle=true train.epochs=4 objective.anneal=linear
-  objective.anneal_steps=100 optimizer.kind=adam train.reproducible=exact train.threads=1 --progress none)
-saves=(checkpoint.every_steps=3 checkpoint.keep_last=3)
+disturbed_recipe 200
+recipe+=(train.epochs=4)
 
-since=$(date +%s%N)
+since=$(now_ms)
 "${mpirun[@]}" -np 1 "$program" train "${recipe[@]}" "${saves[@]}" --out whole >out 2>&1
-whole_ms=$((($(date +%s%N) - since) / 1000000))
+whole_ms=$(($(now_ms) - since))
 check "the undisturbed run ends" same $? 0
 
-# The processes of this test's program, whose parent is mpirun.
-ranks_of() { pgrep -f -- "^$program train .*--out $1\$"; }
-none_left() { [[ -z $(ranks_of "$1") ]]; }
 RANDOM=$seed
 run=0 killed=0 early=0 restarts=0
 since=$SECONDS
@@ -41,12 +36,12 @@ while ((killed < cycles)); do
     within 20 none_left run-$run || { echo "ranks are left"; break 2; }
     if ((restarts > 20 * cycles)); then echo "no progress"; break 2; fi
   done
-  if [[ $(weights_of run-$run) != "$(weights_of whole)" || $(metrics_of run-$run) != "$(metrics_of whole)" ]]; then
+  if ! is_undisturbed run-$run; then
     echo "run $run differs from the undisturbed run"
     cat stderr
     failures=$((failures + 1))
   fi
-  check "run $run: nothing of killed writers is left" same "$(find run-$run -name '*.tmp*' -o -name '.tmp_*')" ""
+  check "run $run: nothing of killed writers is left" same "$(leftovers_of run-$run)" ""
 done
 check "$killed kills (seed $seed) over $run runs, $early of them before the first save, $((SECONDS - since)) s" test $killed -ge $cycles
 check "all of whose runs have the undisturbed run's weights and metrics" same $failures 0

@@ -1,6 +1,9 @@
 #include "tests/support/unreliable_ranks.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
+#include <utility>
 
 #include "comm/error.h"
 
@@ -28,6 +31,7 @@ class UnreliableRank final : public Communicator {
   int lost_rank() override { return inner_->lost_rank(); }
   bool agree(bool yes) override { return inner_->agree(yes); }
   void wait() override { inner_->wait(); }
+  at::Tensor abort_word() override { return abort_word_; }
 
   void at(int64_t step, const char* phase) override {
     Communicator::at(step, phase);
@@ -40,20 +44,20 @@ class UnreliableRank final : public Communicator {
   }
 
   void all_reduce_sum(at::Tensor tensor) override {
-    run([&] { inner_->all_reduce_sum(tensor); });
+    run([&] { inner_->all_reduce_sum(tensor); }, tensor);
   }
   void all_reduce_max(at::Tensor tensor) override {
-    run([&] { inner_->all_reduce_max(tensor); });
+    run([&] { inner_->all_reduce_max(tensor); }, tensor);
   }
   void all_gather(const at::Tensor& input, at::Tensor output,
                   std::span<const int64_t> counts) override {
-    run([&] { inner_->all_gather(input, output, counts); });
+    run([&] { inner_->all_gather(input, output, counts); }, output);
   }
   void broadcast(at::Tensor tensor, int root) override {
-    run([&] { inner_->broadcast(tensor, root); });
+    run([&] { inner_->broadcast(tensor, root); }, tensor);
   }
   void barrier() override {
-    run([&] { inner_->barrier(); });
+    run([&] { inner_->barrier(); }, {});
   }
   std::unique_ptr<Communicator> split(int color, int key) override {
     return inner_->split(color, key);
@@ -63,13 +67,19 @@ class UnreliableRank final : public Communicator {
   }
 
  private:
-  void run(const auto& operation) {
+  void run(const auto& operation, const at::Tensor& result) {
     ++operation_;
     const auto fault = due();
     if (fault && fault->dies == plan_->rank) plan_->world.lose(plan_->rank);
     operation();
+    const auto earlier = std::exchange(latest_, result);
     if (!fault) return;
     plan_->world.lose(fault->dies);
+    if (fault->cuts_short) {
+      abort_word_.fill_(1);
+      earlier.zero_();
+      return;
+    }
     throw comm::PeerLost(-1, "", step(), phase(), "an operation that others finished");
   }
 
@@ -86,6 +96,8 @@ class UnreliableRank final : public Communicator {
   std::unique_ptr<Communicator> inner_;
   std::shared_ptr<Plan> plan_;
   int operation_ = 0;  // in the present phase
+  at::Tensor latest_;  // what the latest operation gave
+  at::Tensor abort_word_ = at::zeros({1}, at::kInt);
 };
 
 }  // namespace

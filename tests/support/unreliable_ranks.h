@@ -1,5 +1,6 @@
 // A rank of a ThreadWorld to which things happen at a chosen moment: it dies, or one of its peers
-// dies so that an operation succeeds on all ranks but this one.
+// dies so that an operation succeeds on all ranks but this one, or so that a sum is cut short
+// unnoticed, as on a GPU.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,9 @@ struct Fault {
   std::string phase;
   int operation;
   int dies;
+  // Nothing fails: but what the operation before gave is as if a device had ended it only now, with
+  // the abort word set first and a partial sum left.
+  bool cuts_short = false;
 };
 
 // `inner`, of rank `rank` of `world`, with these faults; each happens once, also after shrink().

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "comm/communicators.h"
+#include "models/forms.h"
 #include "models/mkl.h"
 #include "tests/support/small_data.h"
 #include "tests/support/spawn_ranks.h"
@@ -147,6 +148,24 @@ TEST(Healing, AnOperationMayFailOnOneSurvivorAlone) {
                                       << moment.step << ", rank " << dies << " dies");
       expect_healed(4, Hosts::kSeveral, {{rank, moment.step, moment.phase, moment.operation, dies}},
                     1);
+    }
+  }
+}
+
+// The path of a GPU, on the CPU: a rank that has gone on behind a partial sum must have changed
+// nothing, while another one has the whole sum and is a step ahead.
+TEST(Healing, OnADeviceASumThatIsCutShortChangesNothing) {
+  const models::AtenForms forced;
+  const auto whole = train(1, Hosts::kOne, {});
+  for (const int64_t step : {0, 2, 4}) {
+    for (const auto& [rank, dies] : {std::pair(1, 3), std::pair(0, 2), std::pair(1, 0)}) {
+      SCOPED_TRACE(testing::Message() << "rank " << rank << " at " << step << ", " << dies);
+      const auto outcome =
+          train(4, Hosts::kOne, {{rank, step, "gradient sum", 2, dies, /*cuts_short=*/true}});
+      EXPECT_EQ(outcome.result.status, RunStatus::kComplete) << outcome.result.error;
+      EXPECT_EQ(outcome.result.healed.size(), 1u);
+      EXPECT_EQ(outcome.weights, whole.weights);
+      EXPECT_EQ(outcome.metrics, whole.metrics);
     }
   }
 }

@@ -75,7 +75,7 @@ TEST(Optimizer, L2PullsWeightsAndLeavesBiases) {
   EXPECT_TRUE(at::allclose(state_with.narrow(1, 0, 6), state_by_hand.narrow(1, 0, 6)));
   EXPECT_TRUE(at::allclose(with.narrow(0, 16, 2), by_hand.narrow(0, 16, 2)));
   EXPECT_TRUE(at::allclose(state_with.narrow(1, 16, 2), state_by_hand.narrow(1, 16, 2)));
-  EXPECT_NEAR(sum_of_squared_weights(layout, at::full({layout.size()}, 2.0)), 6 * 4.0, 1e-12);
+  EXPECT_NEAR(sum_of_squared_weights(layout, at::full({layout.size()}, 2.0), team), 6 * 4.0, 1e-12);
 }
 
 TEST(Optimizer, AScaledGradientIsScaledBeforeL2IsAdded) {

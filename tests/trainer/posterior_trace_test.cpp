@@ -101,6 +101,33 @@ TEST(PosteriorTrace, IsTheSameOnAnyNumberOfRanksAndThreads) {
   }
 }
 
+TEST(PosteriorTrace, OfALongEpochKeepsEveryStrideThStep) {
+  EXPECT_EQ(TraceRule(1).kept(1), 1);
+  EXPECT_EQ(TraceRule(kLongestTrace).kept(kLongestTrace), kLongestTrace);
+  EXPECT_EQ(TraceRule(kLongestTrace + 1).kept(kLongestTrace + 1), kLongestTrace / 2 + 1);
+  EXPECT_EQ(TraceRule(3 * kLongestTrace).kept(3 * kLongestTrace), kLongestTrace);
+  EXPECT_LE(TraceRule(1'000'003).kept(1'000'003), kLongestTrace);
+
+  auto settings = small_settings("fast");
+  settings.model = {.encoder = {2}, .decoder = {2}, .latent = 1};
+  settings.train.epochs = 1;
+  settings.train.batch_size = 1;
+  const auto data = small_data(kLongestTrace + 3, 1, 5, 7);
+  spawn_ranks(1, [&](comm::Communicator& ranks) {
+    ThreadTeam team(1);
+    Trainer trainer(settings, {row_of(settings, 35)}, data, ranks, team);
+    const TraceRule rule(trainer.steps_per_epoch());
+    bool as_told = true;
+    trainer.run_epoch(nullptr, nullptr, [&] {
+      as_told &= trainer.posterior_trace(0).size(0) == rule.kept(trainer.pack().batch);
+    });
+    EXPECT_TRUE(as_told);
+    const auto trace = trainer.posterior_trace(0);
+    EXPECT_EQ(trace.size(0), kLongestTrace / 2 + 2);
+    EXPECT_TRUE(trace.isfinite().all().item<bool>());
+  });
+}
+
 std::vector<int64_t> epochs_in(const std::filesystem::path& folder) {
   std::vector<int64_t> epochs;
   for (const auto& [epoch, file] : posterior_traces(folder)) epochs.push_back(epoch);
@@ -112,7 +139,7 @@ TEST(PosteriorTrace, TheFirstEpochAndTheNewestAreKept) {
   const auto folder = run.path() / "traces";
   EXPECT_THAT(epochs_in(folder), ElementsAre());
   for (int64_t epoch = 1; epoch <= 12; ++epoch)
-    save_posterior_trace(folder, epoch, at::full({4, 2, 3}, static_cast<double>(epoch)));
+    save_posterior_trace(folder, {epoch, at::full({4, 2, 3}, static_cast<double>(epoch))});
   EXPECT_THAT(epochs_in(folder), ElementsAre(1, 12));
   EXPECT_TRUE(std::filesystem::exists(folder / "posterior_epoch_0001.npy"));
   EXPECT_TRUE(
@@ -121,8 +148,8 @@ TEST(PosteriorTrace, TheFirstEpochAndTheNewestAreKept) {
 
 TEST(PosteriorTrace, AResumedRunGoesOnFromTheStepsThatItKeeps) {
   const TemporaryDirectory folder;
-  save_posterior_trace(folder.path(), 1, at::full({4, 2, 3}, 1.0));
-  save_posterior_trace(folder.path(), 5, at::arange(24, at::kFloat).view({4, 2, 3}));
+  save_posterior_trace(folder.path(), {1, at::full({4, 2, 3}, 1.0)});
+  save_posterior_trace(folder.path(), {5, at::arange(24, at::kFloat).view({4, 2, 3})});
   // Back to the third step of epoch 5, whose fourth was made and lost.
   const auto three = resume_posterior_traces(folder.path(), 5, 3, 3);
   EXPECT_TRUE(at::equal(three, at::arange(18, at::kFloat).view({3, 2, 3})));
@@ -138,7 +165,7 @@ TEST(PosteriorTrace, AResumedRunGoesOnFromTheStepsThatItKeeps) {
 
 TEST(PosteriorTrace, AFileOfAnotherShapeIsRefused) {
   const TemporaryDirectory folder;
-  save_posterior_trace(folder.path(), 1, at::zeros({4, 3, 3}));
+  save_posterior_trace(folder.path(), {1, at::zeros({4, 3, 3})});
   EXPECT_THROW(load_posterior_trace(posterior_trace_file(folder.path(), 1)), DataError);
 }
 
