@@ -1,7 +1,7 @@
 #include "launch/exit_code.h"
 
 #include "comm/error.h"
-#include "launch/sweep/ledger_lines.h"
+#include "launch/sweep/ledger_reader.h"
 #include "trainer/error.h"
 
 namespace elbow::launch {

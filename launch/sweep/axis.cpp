@@ -7,7 +7,6 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <set>
 
 #include "launch/config_level.h"
@@ -182,14 +181,6 @@ std::string Axis::at_share(double share) const {
   const double number = scale_ == AxisScale::kLogarithmic ? low_ * std::pow(end / low_, share)
                                                           : low_ + share * (end - low_);
   return number_text(whole() ? std::floor(number) : number);
-}
-
-double Axis::place_of(const std::string& value) const {
-  if (scale_ != AxisScale::kCategories)
-    return number_from_text(value).value_or(std::numeric_limits<double>::quiet_NaN());
-  const auto found = std::find(values_.begin(), values_.end(), value);
-  return found == values_.end() ? std::numeric_limits<double>::quiet_NaN()
-                                : static_cast<double>(found - values_.begin());
 }
 
 }  // namespace elbow::launch::sweep

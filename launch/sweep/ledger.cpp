@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "launch/sweep/ledger_lines.h"
 #include "trainer/file_bytes.h"
 
 namespace elbow::launch::sweep {

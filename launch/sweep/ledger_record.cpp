@@ -4,15 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
+
+#include "launch/number_text.h"
 
 namespace elbow::launch::sweep {
 namespace {
 
-constexpr const char* kOwnNames[] = {"trial", "values", "seed"};
-
 void check_attribute(const std::string& name, const Attribute& value) {
-  if (std::find(std::begin(kOwnNames), std::end(kOwnNames), name) != std::end(kOwnNames))
+  if (is_reserved(name))
     throw std::logic_error(fmt::format("the attribute {} is the ledger's own", name));
   const double* number = std::get_if<double>(&value);
   if (number != nullptr && !std::isfinite(*number))
@@ -20,6 +21,10 @@ void check_attribute(const std::string& name, const Attribute& value) {
 }
 
 }  // namespace
+
+bool is_reserved(const std::string& attribute) {
+  return attribute == "trial" || attribute == "values" || attribute == "seed";
+}
 
 bool is_finished(TrialState state) {
   return state != TrialState::kRunning && state != TrialState::kWaiting;
@@ -49,6 +54,14 @@ AxisRange range_of(const Axis& axis) {
                   .high = axis.high()};
   if (axis.scale() == AxisScale::kCategories) range.categories = axis.values();
   return range;
+}
+
+double place_of(const AxisRange& axis, const std::string& value) {
+  constexpr double kNowhere = std::numeric_limits<double>::quiet_NaN();
+  if (axis.scale != AxisScale::kCategories) return number_from_text(value).value_or(kNowhere);
+  const auto found = std::find(axis.categories.begin(), axis.categories.end(), value);
+  return found == axis.categories.end() ? kNowhere
+                                        : static_cast<double>(found - axis.categories.begin());
 }
 
 std::optional<double> LedgerTrial::number_attribute(const std::string& name) const {
@@ -92,6 +105,11 @@ void LedgerContents::apply_one(const TrialStarted& event) {
   if (event.trial < 0 || event.values.size() != head.axes.size())
     throw std::logic_error(fmt::format("trial {} has {} values for {} axes", event.trial,
                                        event.values.size(), head.axes.size()));
+  for (size_t i = 0; i < event.values.size(); ++i) {
+    if (std::isnan(place_of(head.axes[i], event.values[i])))
+      throw std::logic_error(
+          fmt::format("{} has no value '{}'", head.axes[i].key, event.values[i]));
+  }
   for (const auto& [name, value] : event.attributes) check_attribute(name, value);
   places_.emplace(event.trial, trials.size());
   trials.push_back({.number = event.trial,

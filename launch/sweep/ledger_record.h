@@ -26,9 +26,11 @@ std::string name_of(TrialState state);  // "running", "complete", "pruned", "fai
 using Time = std::chrono::system_clock::time_point;
 
 // Something to remember of a trial, such as a retry's host or a final metric. Numbers must be
-// finite. The names "trial", "values" and "seed" are the ledger's own.
+// finite.
 using Attribute = std::variant<double, std::string>;
 using Attributes = std::map<std::string, Attribute>;
+// "trial", "values" and "seed", which are the ledger's own.
+bool is_reserved(const std::string& attribute);
 
 // How Optuna is to see an axis.
 struct AxisRange {
@@ -40,6 +42,10 @@ struct AxisRange {
   std::vector<std::string> categories{};  // kCategories alone
 };
 AxisRange range_of(const Axis& axis);
+
+// Where a value lies: the number, or the category's index, as Optuna keeps it. NaN where it is none
+// of this axis.
+double place_of(const AxisRange& axis, const std::string& value);
 
 // The first lines of a ledger.
 struct StudyHead {
