@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
+#include <cmath>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <system_error>
 
@@ -24,7 +26,7 @@ const Time kTime = std::chrono::system_clock::time_point(std::chrono::seconds(17
 
 StudyHead small_head() {
   const auto sweep = parse_sweep_text(
-      "[sweep]\nobjective.kl_wt = logspace(1e-3, 1e-1, 3)\nmodel.latent = 2, 3\n"
+      "[sweep]\nobjective.kl_wt = logspace(1e-3, 1e-1, 3)\nmodel.latent = 2, 20\n"
       "model.activation = tanh, relu\n",
       "a.cfg");
   StudyHead head{
@@ -213,6 +215,36 @@ TEST_F(LedgerTest, LinesThatOptunaAddsArePassedOver) {
   EXPECT_EQ(ledger.contents().find(1)->journal_id, 2);  // 1 is the other study's
   ledger.append(finished(1, TrialState::kPruned, -3));
   EXPECT_EQ(read_ledger(file_).find(1)->value, -3);
+}
+
+// The next two are for tests/optuna: on the file ELBOW_LEDGER, where it is set.
+TEST_F(LedgerTest, AnExampleOfEverythingIsWritten) {
+  if (const char* kept = std::getenv("ELBOW_LEDGER")) file_ = kept;
+  auto head = small_head();
+  head.shard = "2/3";
+  auto ledger = Ledger::create(file_, head);
+  const auto start = [](int64_t trial) {
+    return TrialStarted{.trial = trial, .values = {"20", "relu", "0.01"}, .seed = 7, .time = kTime};
+  };
+  ledger.append(std::vector<Event>{start(4), start(1)});
+  ledger.append(std::vector<Event>{EpochReported{4, 1, -200}, EpochReported{1, 1, -150.125}});
+  ledger.append(std::vector<Event>{finished(4, TrialState::kPruned, -200), start(7),
+                                   EpochReported{1, 2, -149.5}, AttributeSet{1, "kl_nats", 6.5},
+                                   AttributeSet{1, "host", "n1"},
+                                   finished(1, TrialState::kComplete, -149.5), start(10)});
+  ledger.append(EpochReported{7, 1, std::nan("")});
+  ledger.append(finished(7, TrialState::kFailed, {}));
+  EXPECT_EQ(read_ledger(file_).count(TrialState::kRunning), 1);
+}
+
+TEST_F(LedgerTest, TheExampleIsGoneOnWith) {
+  const char* kept = std::getenv("ELBOW_LEDGER");
+  if (kept == nullptr) GTEST_SKIP() << "ELBOW_LEDGER names no file";
+  auto ledger = Ledger::open(kept);
+  EXPECT_EQ(ledger.contents().trials.size(), 4u);
+  EXPECT_EQ(ledger.contents().find(1)->value, -149.5);
+  EXPECT_EQ(ledger.contents().head.shard, "2/3");
+  ledger.append(AttributeSet{10, "retries", 1.0});
 }
 
 TEST(LedgerTime, GoesThroughTextAndBack) {
