@@ -46,7 +46,8 @@ LedgerTrial trial_of(int64_t number, const std::string& kl_wt, double rate, doub
 }
 
 TEST(SweepResults, MergesShardsByTrialNumber) {
-  LedgerContents first{.head = head_of()}, second{.head = head_of()};
+  LedgerContents first, second;
+  first.head = second.head = head_of();
   first.trials = {trial_of(2, "0.1", 3, 100), trial_of(0, "0.1", 3, 100)};
   first.trials[0].state = TrialState::kRunning;
   second.trials = {trial_of(1, "0.1", 3, 100), trial_of(2, "0.1", 4, 100)};
