@@ -139,10 +139,8 @@ SweepResults many_trials() {
     const int64_t last = i % 3 == 2 ? 3 : 9;
     for (int64_t e = 1; e <= last; ++e)
       trial.by_epoch[e] = *trial.value - 40.0 / static_cast<double>(e) * (1 + noise);
-    if (i % 3 == 2) {
-      trial.state = TrialState::kPruned;
-      trial.value = trial.by_epoch[3];
-    }
+    trial.value = trial.by_epoch[last];
+    if (i % 3 == 2) trial.state = TrialState::kPruned;
     results.trials.push_back(std::move(trial));
   }
   return results;
