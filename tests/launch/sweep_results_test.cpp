@@ -10,6 +10,7 @@
 #include "launch/sweep/frontier.h"
 #include "launch/sweep/result_figures.h"
 #include "launch/sweep/sobol.h"
+#include "launch/sweep/sweep_page.h"
 #include "trainer/error.h"
 
 namespace elbow::launch::sweep {
@@ -148,7 +149,7 @@ SweepResults many_trials() {
 
 std::vector<TrialCodes> codes_of(const SweepResults& results) {
   std::vector<TrialCodes> codes;
-  for (int64_t t = 0; t < 12; t += 2) {
+  for (const int64_t t : trials_to_picture(results)) {
     const auto angle = at::arange(600, at::kFloat) * 2.399963F;
     const auto radius =
         (at::arange(600, at::kFloat) / 600).sqrt() *
@@ -159,6 +160,32 @@ std::vector<TrialCodes> codes_of(const SweepResults& results) {
                      at::full({600, 2}, 0.2), labels});
   }
   return codes;
+}
+
+TEST(SweepFigures, PosteriorsAreOfOneTrialAWeightAndOfAFewWeights) {
+  auto results = many_trials();
+  EXPECT_THAT(trials_to_picture(results), ElementsAre(0, 1, 3, 4, 6, 7, 9, 10));  // 2, 5, … pruned
+  results.trials.clear();
+  for (int64_t i = 0; i < 100; ++i)
+    results.trials.push_back(trial_of(i, std::to_string(i + 1), 1, 1));
+  const auto chosen = trials_to_picture(results);
+  EXPECT_EQ(chosen.size(), 16u);
+  EXPECT_EQ(chosen.front(), 0);
+  EXPECT_GT(chosen.back(), 90);
+}
+
+TEST(SweepPage, HasATableOfAllTrialsWithLinks) {
+  auto results = many_trials();
+  results.trials[0].values[1] = "<b>";
+  std::vector<std::string> links(results.trials.size());
+  links[1] = "trials/000001/";
+  const auto html = html_of(sweep_page(results, {}, links, {"Trial 3 is not pictured: <i>."}));
+  EXPECT_THAT(html, HasSubstr("36 trials: 24 complete, 12 pruned."));
+  EXPECT_THAT(html, HasSubstr("<tr><th><a href=\"trials/000001/\">1</a></th><td>complete</td>"));
+  EXPECT_THAT(html,
+              HasSubstr("<tr><th>0</th><td>complete</td><td>0.001000</td><td>&lt;b&gt;</td>"));
+  EXPECT_THAT(html, HasSubstr("not pictured: &lt;i&gt;."));
+  EXPECT_THAT(html, HasSubstr("Best by elbo_nats: trial "));
 }
 
 // ELBOW_FIGURES=FOLDER keeps the pictures, to look at.
