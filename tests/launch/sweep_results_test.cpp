@@ -188,7 +188,7 @@ TEST(SweepPage, HasATableOfAllTrialsWithLinks) {
   EXPECT_THAT(html, HasSubstr("Best by elbo_nats: trial "));
 }
 
-// ELBOW_FIGURES=FOLDER keeps the pictures, to look at.
+// ELBOW_FIGURES=FOLDER keeps the pictures and a page, to look at.
 TEST(SweepFigures, AllAreDrawnOfASweepAndOfTheSmallestOne) {
   const char* folder = std::getenv("ELBOW_FIGURES");
   const auto results = many_trials();
@@ -201,6 +201,9 @@ TEST(SweepFigures, AllAreDrawnOfASweepAndOfTheSmallestOne) {
     if (folder != nullptr)
       std::ofstream(std::string(folder) + "/" + figure.name + ".png", std::ios::binary) << png;
   }
+  if (folder != nullptr)
+    std::ofstream(std::string(folder) + "/report.html", std::ios::binary)
+        << html_of(sweep_page(results, sweep_figures(results, codes_of(results)), {}, {}));
   EXPECT_THAT(names, ElementsAre("rate_distortion", "active_units", "rungs", "parallel_coordinates",
                                  "posteriors"));
   EXPECT_TRUE(sweep_figures({.head = head_of(), .trials = {}}).empty());
