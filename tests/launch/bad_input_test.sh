@@ -63,6 +63,7 @@ refused 2 "there is no folder nowhere|run folder" report nowhere
 mkdir -p no_run && refused 2 "no_run|config.cfg|elbow train" report no_run
 refused 2 "--out|empty" report no_run --out ""
 refused 2 "unknown flag --outt|did you mean --out" report no_run --outt x
+mkdir -p torn && printf 'no ledger\n' >torn/ledger.jsonl && refused 4 "line 1 of the ledger torn/ledger.jsonl|damaged" report torn
 mkdir -p half && printf '[train]\nepochs = 3\n' >half/config.cfg && echo '{"split":' >half/metrics.jsonl
 refused 3 "half/metrics.jsonl:1|remove the line" report half
 rm half/metrics.jsonl && mkdir half/traces && echo none >half/traces/posterior_epoch_0001.npy
@@ -141,6 +142,9 @@ printf '[train]\nepochs = 3\nepochs = 4\n' >twice.cfg
 train 2 "train.epochs is given twice|twice.cfg:2|twice.cfg:3" twice.cfg
 printf '\n[trian]\nepochs = 3\n' >section.cfg
 train 2 "unknown section [trian]|section.cfg:2|did you mean train" section.cfg
+printf '[sweep]\nobjective.kl_wt = 1e-3, 1e-2\n' >axis.cfg
+train 2 "sweep.objective.kl_wt = 1e-3, 1e-2|axis.cfg:2|elbow sweep" axis.cfg
+train 2 "unknown key sweep.objective.kl_wd|did you mean objective.kl_wt" sweep.objective.kl_wd=1
 printf '[train]\nepochs 3\n' >equals.cfg
 train 2 "'epochs 3'|equals.cfg:2|key = value" equals.cfg
 printf '[train]\nepochs = x\n' >type.cfg

@@ -44,7 +44,7 @@ TEST(Config, UsesTheBuiltInFileWhereNoneIsGiven) {
 TEST(Config, AllShippedFilesLoadAndGiveTheirRecipes) {
   const std::filesystem::path folder = ELBOW_SOURCE_DIR "/configs";
   for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.path().extension() == ".cfg") {
+    if (entry.path().extension() == ".cfg" && !entry.path().stem().string().starts_with("sweep_")) {
       EXPECT_NO_THROW(parse_config(entry.path(), {}, {})) << entry.path();
     }
   const auto kl_vae = parse_config(folder / "kl_vae.cfg", {}, {});
