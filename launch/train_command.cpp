@@ -19,6 +19,7 @@
 #include "models/products.h"
 #include "trainer/checkpoint_exchange.h"
 #include "trainer/error.h"
+#include "trainer/run_record.h"
 #include "trainer/starting_weights.h"
 #include "trainer/text_file.h"
 #include "trainer/trial.h"

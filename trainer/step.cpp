@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "comm/error.h"
 #include "models/noise.h"
 #include "models/permutation.h"
 #include "models/schedule.h"
@@ -85,21 +86,71 @@ at::Tensor Step::run(bool stop_vote) {
   const Range batch{pack_.batch * parts_.batch_size,
                     std::min((pack_.batch + 1) * parts_.batch_size, examples)};
   auto result = at::zeros({static_cast<int64_t>(pack_.rows.size()), kMetricSums}, at::kDouble);
-  for (int64_t k = 0; k < result.size(0); ++k) {
-    const auto& row = pack_.rows[k];
-    ranks_.at(row.step, "gradient sum");
-    if (parts_.data.source) prefetch_next_batch(row);
-    if (rounded_.defined()) round_parameters(k);
-    differentiate(k, batch);
-    double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
-    const bool updated = shared_ ? updated_together(k, sums) : updated_here(k, sums);
-    if (!updated) report_nonfinite(k, batch);
-    sums[kLoss] *= sums[kExamples];
+  updated_.clear();
+  nonfinite_.clear();
+  try {
+    for (int64_t k = 0; k < result.size(0); ++k)
+      if (pack_.rows[k].steps()) make_row(k, batch, result);
+  } catch (const comm::PeerLost&) {
+    undo();
+    throw;
   }
+  for (const auto& error : nonfinite_) hold(error.row());
+  for (const auto& error : nonfinite_) pack_.rows[error.row()].active = false;
   if (shared_) shared_->flip();
-  for (auto& row : pack_.rows) ++row.step;
+  for (auto& row : pack_.rows)
+    if (row.steps()) ++row.step;
   ++pack_.batch;
   return result;
+}
+
+void Step::make_row(int64_t k, const Range& batch, at::Tensor& result) {
+  const auto& row = pack_.rows[k];
+  ranks_.at(row.step, "gradient sum");
+  if (parts_.data.source) prefetch_next_batch(row);
+  if (rounded_.defined()) round_parameters(k);
+  differentiate(k, batch);
+  double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
+  const bool updated = shared_ ? updated_together(k, sums) : updated_here(k, sums);
+  if (updated) {
+    sums[kLoss] *= sums[kExamples];
+    return;
+  }
+  nonfinite_.push_back(blame(k, batch));
+  if (pack_.rows.size() == 1) throw nonfinite_.back();
+  const double votes = sums[kStopVotes];
+  std::fill_n(sums, static_cast<int64_t>(kMetricSums), 0.0);
+  sums[kStopVotes] = votes;
+}
+
+// The copies of a shared pack change places at each step.
+void Step::hold(int64_t k) {
+  if (!shared_) return;
+  const int from = shared_->current();
+  ranks_.barrier();
+  shared_->parameters(1 - from).select(0, k).copy_(shared_->parameters(from).select(0, k));
+  shared_->state(1 - from).select(0, k).copy_(shared_->state(from).select(0, k));
+  ranks_.barrier();
+}
+
+// Rows are updated one after another, and between two of them a peer may be lost. A pack of one row
+// has no such place, nor has a process alone.
+void Step::keep_for_undo(int64_t k) {
+  if (pack_.rows.size() == 1 || ranks_.size() == 1) return;
+  if (!parameters_before_.defined()) {
+    parameters_before_ = at::empty_like(pack_.parameters);
+    state_before_ = at::empty_like(pack_.state);
+  }
+  parameters_before_.select(0, k).copy_(pack_.parameters.select(0, k));
+  state_before_.select(0, k).copy_(pack_.state.select(0, k));
+  updated_.push_back(k);
+}
+
+void Step::undo() {
+  for (const int64_t k : updated_) {
+    pack_.parameters.select(0, k).copy_(parameters_before_.select(0, k));
+    pack_.state.select(0, k).copy_(state_before_.select(0, k));
+  }
 }
 
 UpdateRates Step::rates_of(const Row& row) const {
@@ -126,6 +177,7 @@ bool Step::updated_here(int64_t k, double* sums) {
   const auto parameters = pack_.parameters.select(0, k);
   if (row.l2 != 0) sums[kLoss] += row.l2 * sum_of_squared_weights(layout, parameters);
   if (!std::isfinite(sums[kLoss]) || !all_finite(sum.gradient, team_)) return false;
+  keep_for_undo(k);
   auto rates = rates_of(row);
   const auto gradient = sum.gradient.select(0, 0);
   rates.gradient_scale = clipping_scale(gradient, row.clip_norm, team_);
@@ -280,7 +332,7 @@ void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int6
 
 // Not on the way of a healthy step: runs this rank's slices forward again, with the weights that
 // the step began with, to find which term of which example is to blame.
-void Step::report_nonfinite(int64_t k, const Range& batch) {
+NonFinite Step::blame(int64_t k, const Range& batch) {
   const auto& row = pack_.rows[k];
   const int64_t nobody = std::numeric_limits<int64_t>::max();
   // The first bad position of the epoch for each term, negated, so that a maximum over ranks finds
@@ -315,7 +367,7 @@ void Step::report_nonfinite(int64_t k, const Range& batch) {
     where = fmt::format("the epoch's first bad example is {} of split '{}', at position {}", index,
                         parts_.data.name, position);
   }
-  throw NonFinite(
+  return NonFinite(
       k, fmt::format("the {} {} is not finite at step {} (epoch {}): {}; the weights are those "
                      "before this step. Lower "
                      "optimizer.lr, or look at objective.beta and the last lines of metrics.jsonl",
