@@ -1,0 +1,52 @@
+// The append-only journal of a sweep, and what it holds. One writer: whoever holds the sweep
+// folder's RunLock. What append() has written is on the disk when it returns, and is whole lines
+// even if the machine dies within it.
+//
+// One thread at a time. Readers (elbow report, Optuna, its dashboard) need no lock.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+
+#include "launch/sweep/ledger_lines.h"
+#include "launch/sweep/ledger_record.h"
+
+namespace elbow::launch::sweep {
+
+class Ledger {
+ public:
+  // A new file with the head's lines, synced with its folder. std::system_error where the disk
+  // refuses or the file exists.
+  static Ledger create(const std::filesystem::path& file, const StudyHead& head);
+
+  // Goes on with a file: a torn last line is cut off. DamagedLedger, trainer::DataError where it
+  // cannot be read, std::system_error.
+  static Ledger open(const std::filesystem::path& file);
+
+  Ledger(Ledger&& other) noexcept;
+  Ledger& operator=(Ledger&&) = delete;
+  ~Ledger();
+
+  const LedgerContents& contents() const { return contents_; }
+
+  // Writes all events with one write, one line each, and syncs once. All are written or none:
+  // std::system_error where the disk refuses, and the file ends where it did. std::logic_error for
+  // an event that cannot be (LedgerContents::apply); nothing is written then.
+  void append(std::span<const Event> events);
+  void append(const Event& event) { append(std::span(&event, 1)); }
+
+ private:
+  Ledger(std::filesystem::path file, int descriptor, ReadLedger read);
+  void write_synced(const std::string& lines);
+
+  std::filesystem::path file_;
+  int descriptor_;
+  LedgerContents contents_;
+  uint64_t bytes_ = 0;
+};
+
+// Reads without writing, even while a sweep runs. DamagedLedger, trainer::DataError.
+LedgerContents read_ledger(const std::filesystem::path& file);
+
+}  // namespace elbow::launch::sweep
