@@ -44,7 +44,7 @@ std::optional<FoundRun> find_run(const std::optional<std::filesystem::path>& out
   auto newest = trainer::load_newest(directory);
   run.checkpoint = std::move(newest.checkpoint);
   run.damaged = std::move(newest.damaged);
-  run.says_complete = trainer::says_complete(directory.result());
+  run.status = trainer::status_in(directory.result());
   return run;
 }
 
@@ -95,7 +95,7 @@ void check_identity(const FoundRun& run, const ParsedConfig& config,
 }
 
 bool is_complete(const FoundRun& run, const trainer::TrainSettings& settings, int64_t total_steps) {
-  if (!run.says_complete) return false;
+  if (run.status != trainer::RunStatus::kComplete) return false;
   return !run.checkpoint ||
          trainer::is_over(run.checkpoint->checkpoint.progress.at(0), settings, total_steps);
 }

@@ -14,6 +14,7 @@
 #include "trainer/checkpoint.h"
 #include "trainer/dataset.h"
 #include "trainer/run_directory.h"
+#include "trainer/run_files.h"
 #include "trainer/run_lock.h"
 
 namespace elbow::launch {
@@ -25,7 +26,7 @@ struct FoundRun {
   std::optional<trainer::StoredCheckpoint>
       checkpoint;                    // the newest good one; unset: from the start
   std::vector<std::string> damaged;  // a sentence for each newer one
-  bool says_complete = false;        // its result.json does
+  std::optional<trainer::RunStatus> status;  // in its result.json
 };
 
 // Nothing where a new run is to be made in `out`. Waits for another process to leave the folder.

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "comm/heartbeat.h"
 #include "launch/commands.h"
 #include "launch/effective_config.h"
 #include "launch/progress.h"
@@ -26,22 +25,6 @@
 
 namespace elbow::launch {
 namespace {
-
-trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
-                              const comm::Communicator& ranks, const trainer::Dataset& data,
-                              const Devices& devices, int64_t threads) {
-  trainer::Manifest manifest{.arguments = arguments,
-                             .mpi = comm::mpi_library(),
-                             .backend = ranks.backend(),
-                             .threads_per_rank = threads,
-                             .data_files = data.files,
-                             .started = trainer::utc_now(),
-                             .exact_settings = devices.exact_settings};
-  manifest.arguments.insert(manifest.arguments.begin(), "elbow");
-  for (int rank = 0; rank < ranks.size(); ++rank)
-    manifest.ranks.push_back({ranks.host(rank), devices.names[rank]});
-  return manifest;
-}
 
 // What watches the run on rank 0.
 std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, WatchedRun run) {
@@ -121,16 +104,6 @@ std::optional<trainer::Checkpoint> share_checkpoint(World& world,
   return checkpoint;
 }
 
-// From here on the guard of this rank judges it. On a GPU the host may wait for others unseen.
-void watch_rank(comm::MpiSession& session, const trainer::TrainSettings& settings,
-                const Devices& devices, const std::string& folder) {
-  if (!devices.own.is_cpu()) return;
-  const std::chrono::duration<double> timeout(settings.hang_timeout);
-  session.watch({.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(timeout),
-                 .debugger_may_stop = settings.hang_debugger,
-                 .folder = folder});
-}
-
 // Every rank reads the file.
 void start_from(const std::filesystem::path& from, trainer::Trainer& trainer) {
   const auto weights = trainer::read_starting_weights(from);
@@ -184,7 +157,8 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     world.together([&] { start_from(*command.init_from, *trainer); });
 
   // The folder comes last, so that what is refused leaves none.
-  const auto manifest = manifest_of(arguments, ranks, data, devices, team->size());
+  auto manifest = manifest_of(arguments, ranks, devices.names, data, team->size());
+  manifest.exact_settings = devices.exact_settings;
   std::unique_ptr<trainer::Observer> observer;
   const auto folder = world.from_rank_0([&] {
     take_place(place, command, config);
@@ -209,7 +183,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   });
   if (!first) place.directory.emplace(folder);
 
-  watch_rank(world.session(), settings.train, devices, folder);
+  watch_rank(world, settings.train, devices, folder);
   const auto successor = [&] {
     observer = observer_of(
         command, {config, *trainer, data, *place.directory, trainer->pack().rows[0].step});

@@ -96,6 +96,10 @@ void Trainer::initialise_row(at::Tensor weights, uint64_t seed) const {
   if (output_bias_) layout.view(weights.unsqueeze(0), model_->output_bias()).copy_(*output_bias_);
 }
 
+int64_t steps_in_epoch(const TrainSettings& train, const Dataset& data) {
+  return (data.train.examples() + train.batch_size - 1) / train.batch_size;
+}
+
 int64_t steps_of(const TrainSettings& train, int64_t steps_per_epoch) {
   return train.steps > 0 ? train.steps : train.epochs * steps_per_epoch;
 }

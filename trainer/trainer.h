@@ -48,7 +48,8 @@ struct RowObservers {
   std::vector<Observer*> of_rows;
 };
 
-// Optimizer steps of a whole run.
+// Steps of an epoch, and optimizer steps of a whole run.
+int64_t steps_in_epoch(const TrainSettings& train, const Dataset& data);
 int64_t steps_of(const TrainSettings& train, int64_t steps_per_epoch);
 
 class Trainer {
@@ -128,9 +129,7 @@ class Trainer {
     const auto& of = pack_.rows.at(row);
     return of.step - of.epoch * steps_per_epoch();
   }
-  int64_t steps_per_epoch() const {
-    return (data_.train.examples() + settings_.train.batch_size - 1) / settings_.train.batch_size;
-  }
+  int64_t steps_per_epoch() const { return steps_in_epoch(settings_.train, data_); }
 
  private:
   at::Tensor initial_weights();
