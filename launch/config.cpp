@@ -118,8 +118,9 @@ void check_npy_keys(const ParsedConfig& config) {
   }
 }
 
-// What no single key shows. Whatever needs the data or the ranks is checked where those are known.
-void check_together(const ParsedConfig& config) {
+}  // namespace
+
+void check_config(const ParsedConfig& config) {
   const trainer::Settings& s = config.settings;
   if (s.data.source == "idx" && s.data.dir.empty()) {
     throw SettingError(fmt::format("{} needs data.dir, the folder with MNIST's four file names",
@@ -150,7 +151,39 @@ void check_together(const ParsedConfig& config) {
   check_objective(config);
 }
 
+namespace {
+
+void make_paths_absolute(trainer::DataSettings& data) {
+  for (std::string* path :
+       {&data.dir, &data.train_images, &data.test_images, &data.train_labels, &data.test_labels}) {
+    if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
+  }
+}
+
+// Of one run, which has no use for [sweep].
 ParsedConfig config_from(std::vector<ConfigLevel> levels) {  // highest level first
+  for (const ConfigLevel& level : levels) {
+    for (const Given& given : level) {
+      if (!is_sweep_key(given.key)) continue;
+      throw SettingError(
+          fmt::format("{} = {} ({}) is for `elbow sweep`, and this is one run: use "
+                      "that, or another configuration",
+                      given.key, shown(given.value), given.origin));
+    }
+  }
+  ParsedConfig config = unchecked_config(std::move(levels));
+  check_config(config);
+  return config;
+}
+
+}  // namespace
+
+std::string ParsedConfig::origin(const std::string& key) const {
+  const auto found = origins.find(key);
+  return found == origins.end() ? "default" : found->second;
+}
+
+ParsedConfig unchecked_config(std::vector<ConfigLevel> levels) {
   resolve_kl_weight(levels);
   const auto description = description_of_settings();
   const auto values = merged(levels, description);
@@ -162,20 +195,8 @@ ParsedConfig config_from(std::vector<ConfigLevel> levels) {  // highest level fi
       assign(config, setting, values[setting.key].as<std::string>());
   auto& objective = config.settings.objective;
   if (!objective.beta && !objective.kl_wt) objective.beta = 1.0;
-  check_together(config);
-  auto& data = config.settings.data;
-  for (std::string* path :
-       {&data.dir, &data.train_images, &data.test_images, &data.train_labels, &data.test_labels}) {
-    if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
-  }
+  make_paths_absolute(config.settings.data);
   return config;
-}
-
-}  // namespace
-
-std::string ParsedConfig::origin(const std::string& key) const {
-  const auto found = origins.find(key);
-  return found == origins.end() ? "default" : found->second;
 }
 
 ParsedConfig parse_config(const std::optional<std::filesystem::path>& file,

@@ -35,6 +35,12 @@ ParsedConfig parse_config(const std::optional<std::filesystem::path>& file,
 // The same from a text alone, such as another rank's effective configuration.
 ParsedConfig parse_config_text(std::string_view text, const std::string& source);
 
+// From levels without sweep keys, the highest first, with every value checked by itself.
+ParsedConfig unchecked_config(std::vector<ConfigLevel> levels);
+
+// What no single key shows. Whatever needs the data or the ranks is checked where those are known.
+void check_config(const ParsedConfig& config);
+
 std::string_view builtin_config_text();
 
 }  // namespace elbow::launch

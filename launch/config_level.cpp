@@ -15,6 +15,7 @@
 #include "launch/nearest_name.h"
 #include "launch/number_text.h"
 #include "launch/setting_table.h"
+#include "launch/sweep/sweep_settings.h"
 #include "trainer/error.h"
 
 namespace elbow::launch {
@@ -24,13 +25,26 @@ namespace po = boost::program_options;
 using trainer::SettingError;
 
 constexpr std::string_view kVariablePrefix = "ELBOW_CFG_";
+constexpr std::string_view kSweepPrefix = "sweep.";
 constexpr size_t kLargestFileBytes = 1 << 20;
 
+// An axis of a sweep is "sweep." before the key of a setting.
+bool is_known(const std::string& key) {
+  if (!is_sweep_key(key)) return find_setting(key) != nullptr;
+  return sweep::find_sweep_setting(key) != nullptr ||
+         find_setting(key.substr(kSweepPrefix.size())) != nullptr;
+}
+
+std::string nearest_to(const std::string& key) {
+  if (!is_sweep_key(key)) return did_you_mean(key, setting_keys());
+  const std::string own = did_you_mean(key, sweep::sweep_setting_keys());
+  return own.empty() ? did_you_mean(key.substr(kSweepPrefix.size()), setting_keys()) : own;
+}
+
 void add(ConfigLevel& level, Given given) {
-  if (find_setting(given.key) == nullptr) {
+  if (!is_known(given.key)) {
     throw SettingError(fmt::format("unknown key {} ({}){}; `elbow config --keys` lists all keys",
-                                   shown(given.key), given.origin,
-                                   did_you_mean(given.key, setting_keys())));
+                                   shown(given.key), given.origin, nearest_to(given.key)));
   }
   for (const Given& earlier : level) {
     if (earlier.key != given.key) continue;
@@ -44,7 +58,8 @@ void add(ConfigLevel& level, Given given) {
 // The name inside "[name]", checked against the known sections.
 std::string section_of(std::string_view line, const std::string& origin) {
   std::string name(without_outer_blanks(line.substr(1, line.size() - 2)));
-  const auto& known = setting_sections();
+  auto known = setting_sections();
+  known.emplace_back("sweep");
   if (std::find(known.begin(), known.end(), name) == known.end()) {
     throw SettingError(fmt::format("unknown section [{}] ({}){}; sections are {}", shown(name),
                                    origin, did_you_mean(name, known), fmt::join(known, ", ")));
@@ -84,16 +99,19 @@ std::string text_of(const std::filesystem::path& file) {
   return text;
 }
 
-// ELBOW_CFG_OBJECTIVE__KL_WT -> objective.kl_wt
+// ELBOW_CFG_OBJECTIVE__KL_WT -> objective.kl_wt; …_SWEEP__OBJECTIVE__KL_WT ->
+// sweep.objective.kl_wt
 std::string key_of_variable(std::string_view name) {
   std::string key(name.substr(kVariablePrefix.size()));
   std::transform(key.begin(), key.end(), key.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  const size_t gap = key.find("__");
-  return gap == std::string::npos ? key : key.substr(0, gap) + '.' + key.substr(gap + 2);
+  for (size_t gap = 0; (gap = key.find("__", gap)) != std::string::npos;) key.replace(gap, 2, ".");
+  return key;
 }
 
 }  // namespace
+
+bool is_sweep_key(std::string_view key) { return key.starts_with(kSweepPrefix); }
 
 Environment current_environment() {
   Environment variables;

@@ -18,6 +18,10 @@ struct Given {
 };
 using ConfigLevel = std::vector<Given>;
 
+// Whether a key belongs to [sweep]: a setting of the sweep ("sweep.search") or an axis
+// ("sweep.objective.kl_wt"). Levels hold those as well.
+bool is_sweep_key(std::string_view key);
+
 using Environment = std::vector<std::pair<std::string, std::string>>;
 Environment current_environment();  // this process's variables that begin with ELBOW_CFG_
 
@@ -26,7 +30,7 @@ Environment current_environment();  // this process's variables that begin with 
 ConfigLevel level_from_file(const std::filesystem::path& file);
 // Origin "SOURCE:LINE".
 ConfigLevel level_from_text(std::string_view text, const std::string& source);
-// Names are ELBOW_CFG_SECTION__KEY.
+// Names are ELBOW_CFG_SECTION__KEY, and ELBOW_CFG_SWEEP__SECTION__KEY for an axis.
 ConfigLevel level_from_environment(const Environment& environment);
 // Words are "section.key=value".
 ConfigLevel level_from_words(const std::vector<std::string>& words);

@@ -1,6 +1,7 @@
 #include "launch/exit_code.h"
 
 #include "comm/error.h"
+#include "launch/sweep/ledger_reader.h"
 #include "trainer/error.h"
 
 namespace elbow::launch {
@@ -10,6 +11,7 @@ ExitCode exit_code_of(const std::exception& error) {
   if (dynamic_cast<const comm::NoDevice*>(&error) != nullptr) return ExitCode::kUsage;
   if (dynamic_cast<const trainer::DataError*>(&error) != nullptr) return ExitCode::kData;
   if (dynamic_cast<const trainer::DamagedCheckpoint*>(&error) != nullptr) return ExitCode::kDamaged;
+  if (dynamic_cast<const sweep::DamagedLedger*>(&error) != nullptr) return ExitCode::kDamaged;
   if (dynamic_cast<const trainer::Unfinished*>(&error) != nullptr) return ExitCode::kUnfinished;
   if (dynamic_cast<const comm::PeerLost*>(&error) != nullptr) return ExitCode::kUnresumable;
   return ExitCode::kFailed;

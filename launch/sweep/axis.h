@@ -46,7 +46,6 @@ class Axis {
   bool whole() const { return setting_->type == "integer"; }
   double low() const { return low_; }    // smallest and largest number; 0 and values().size() - 1
   double high() const { return high_; }  // for categories
-  double place_of(const std::string& value) const;  // NaN where it is none of this axis
 
  private:
   void read_range(const std::string& name, const std::vector<std::string>& arguments);

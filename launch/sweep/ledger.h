@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <span>
 
-#include "launch/sweep/ledger_lines.h"
+#include "launch/sweep/ledger_reader.h"
 #include "launch/sweep/ledger_record.h"
 
 namespace elbow::launch::sweep {

@@ -8,36 +8,16 @@
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
+#include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "launch/sweep/ledger_record.h"
 
 namespace elbow::launch::sweep {
 
-// A ledger that cannot be read: the sentence names file and line. Exit code 4.
-class DamagedLedger : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-// All end in a newline. journal_trial: the trial's place in LedgerContents::trials.
-// std::logic_error for an event that the journal cannot hold, such as a completion without a finite
-// value.
+// Both end in a newline. journal_id: LedgerTrial's; of a trial that begins it is not written.
 std::string head_lines(const StudyHead& head);
-std::string event_lines(const Event& event, const StudyHead& head, int64_t journal_trial);
-
-// The contents of a ledger's text. A last line without its newline is one that was being written
-// when its writer died, and is left out; `bytes` is where the whole lines end. Lines that Optuna or
-// its dashboard adds (notes, tags, attributes) are kept in mind where they concern us and passed
-// over where they do not. Throws DamagedLedger.
-struct ReadLedger {
-  LedgerContents contents;
-  uint64_t bytes = 0;
-};
-ReadLedger ledger_from_text(std::string_view text, const std::string& source);
+std::string event_line(const Event& event, const StudyHead& head, int64_t journal_id);
 
 // "2024-01-31T12:00:00.123456", UTC, as Optuna writes times (without a zone).
 std::string time_text(Time time);

@@ -10,7 +10,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -26,10 +25,12 @@ std::string name_of(TrialState state);  // "running", "complete", "pruned", "fai
 
 using Time = std::chrono::system_clock::time_point;
 
-// Something to remember of a trial or a sweep, such as a retry's host or a final metric. Numbers
-// must be finite.
+// Something to remember of a trial, such as a retry's host or a final metric. Numbers must be
+// finite.
 using Attribute = std::variant<double, std::string>;
 using Attributes = std::map<std::string, Attribute>;
+// "trial", "values" and "seed", which are the ledger's own.
+bool is_reserved(const std::string& attribute);
 
 // How Optuna is to see an axis.
 struct AxisRange {
@@ -41,6 +42,10 @@ struct AxisRange {
   std::vector<std::string> categories{};  // kCategories alone
 };
 AxisRange range_of(const Axis& axis);
+
+// Where a value lies: the number, or the category's index, as Optuna keeps it. NaN where it is none
+// of this axis.
+double place_of(const AxisRange& axis, const std::string& value);
 
 // The first lines of a ledger.
 struct StudyHead {
@@ -89,6 +94,7 @@ using Event = std::variant<TrialStarted, EpochReported, AttributeSet, TrialFinis
 
 struct LedgerTrial {
   int64_t number = 0;
+  int64_t journal_id = 0;  // Optuna's number of the trial in this file
   TrialState state = TrialState::kRunning;
   std::vector<std::string> values;  // one for each axis
   int64_t seed = 0;
@@ -105,9 +111,9 @@ struct LedgerTrial {
 
 struct LedgerContents {
   StudyHead head;
-  std::vector<LedgerTrial> trials;  // in the order in which they began
-  // Every value of an epoch in the order in which it was written: trial number, epoch.
-  std::vector<std::pair<int64_t, int64_t>> tells;
+  std::vector<LedgerTrial> trials;   // in the order in which they began
+  std::vector<EpochReported> tells;  // in the order in which they were written
+  int64_t journal_trials = 0;        // begun in the file, by whomever
 
   const LedgerTrial* find(int64_t number) const;  // nullptr where there is none
   int64_t count(TrialState state) const;
@@ -117,8 +123,12 @@ struct LedgerContents {
   void apply(const Event& event);
 
  private:
-  LedgerTrial& trial_in_progress(int64_t number);
-  std::map<int64_t, size_t> places_;
+  LedgerTrial& running(int64_t number);
+  void apply_one(const TrialStarted& event);
+  void apply_one(const EpochReported& event);
+  void apply_one(const AttributeSet& event);
+  void apply_one(const TrialFinished& event);
+  std::map<int64_t, size_t> places_;  // in `trials`, by number
 };
 
 }  // namespace elbow::launch::sweep

@@ -27,7 +27,7 @@ class SearchSpace {
   // search, trials and axes do not fit together, or there are more than kMostTrials.
   SearchSpace(std::vector<Axis> axes, const SweepSettings& settings);
 
-  static constexpr int64_t kMostTrials = 1'000'000;
+  static constexpr int64_t kMostTrials = 100'000;
 
   const std::vector<Axis>& axes() const { return axes_; }
   int64_t configurations() const { return configurations_; }

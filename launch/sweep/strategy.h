@@ -26,15 +26,15 @@ class Strategy {
   virtual ~Strategy() = default;
 
   // The trial's metric after an epoch (counted from 1) that it has finished. Telling the same epoch
-  // again (a retried trial) replaces the value. A value that is not finite is worse than any.
+  // again (a retried trial) replaces the value. A value that is not finite counts nowhere, and its
+  // trial is to stop.
   virtual void tell(int64_t trial, int64_t epoch, double value) = 0;
 
   // Whether the trial goes on after the newest epoch that it was told of. The same until the next
   // tell(). Whether it is at its last epoch is the caller's business.
   virtual Decision decide(int64_t trial) const = 0;
 
-  // Why, as a sentence for a log: "its elbo_nats of -153 is rank 7 of 12 at epoch 3, of which the
-  // best 4 go on".
+  // Why, for a log: "rank 7 of the 12 trials that have reached epoch 3, of which the best 4 go on".
   virtual std::string reason(int64_t trial) const = 0;
 };
 

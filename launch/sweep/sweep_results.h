@@ -12,10 +12,10 @@
 
 namespace elbow::launch::sweep {
 
-// The attributes that a finished trial has of its last epoch's metrics, named as in metrics.jsonl.
-inline constexpr const char* kMetricAttributes[] = {
-    "elbo_nats", "recon_nats", "kl_nats",   "loss", "active_units", "active_units_kl",
-    "mu_std",    "sigma_mean", "sigma_min", "beta", "kl_wt"};
+// A trial's attributes that reports know: its last epoch's metrics on the split of the metric,
+// named as in metrics.jsonl (elbo_nats, recon_nats, kl_nats, loss, active_units, mu_std,
+// sigma_mean, sigma_min), and its weights beta and kl_wt (from its start on). Any other is shown in
+// tables too.
 
 struct SweepResults {
   StudyHead head;
