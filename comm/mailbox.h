@@ -1,6 +1,6 @@
-// Letters between single ranks of the launch, beside the collectives of groups: short texts, a few a
-// second from each rank, for control. They arrive in the order in which they were sent, and a rank
-// may write to itself.
+// Letters between single ranks of the launch, beside the collectives of groups: short texts, a few
+// a second from each rank, for control. They arrive in the order in which they were sent, and a
+// rank may write to itself.
 //
 // Threads: any; but each box of a rank is emptied by one thread.
 // Errors:  a dead rank is an answer here, not an exception; comm::Error for everything else.

@@ -49,8 +49,11 @@ std::optional<FoundRun> find_run(const std::optional<std::filesystem::path>& out
 }
 
 std::string mkl_branch_of(const FoundRun& run) {
-  if (!run.checkpoint) return "";
-  const auto& settings = run.checkpoint->checkpoint.identity.exact_settings;
+  return run.checkpoint ? mkl_branch_of(run.checkpoint->checkpoint.identity) : "";
+}
+
+std::string mkl_branch_of(const trainer::RunIdentity& identity) {
+  const auto& settings = identity.exact_settings;
   const auto branch = settings.find("mkl_branch");
   // "avx512,strict"
   return branch == settings.end() ? "" : branch->second.substr(0, branch->second.find(','));

@@ -24,8 +24,8 @@ struct FoundRun {
   trainer::RunDirectory directory;
   std::unique_ptr<trainer::RunLock> lock;
   std::optional<trainer::StoredCheckpoint>
-      checkpoint;                    // the newest good one; unset: from the start
-  std::vector<std::string> damaged;  // a sentence for each newer one
+      checkpoint;                            // the newest good one; unset: from the start
+  std::vector<std::string> damaged;          // a sentence for each newer one
   std::optional<trainer::RunStatus> status;  // in its result.json
 };
 
@@ -38,6 +38,7 @@ std::unique_ptr<trainer::RunLock> lock_run(const trainer::RunDirectory& director
 
 // The MKL branch that exact mode had when the run was begun; "" where there was none.
 std::string mkl_branch_of(const FoundRun& run);
+std::string mkl_branch_of(const trainer::RunIdentity& identity);
 
 // What this launch's numbers follow from.
 trainer::RunIdentity identity_of(const ParsedConfig& config, const Devices& devices,

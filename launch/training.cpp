@@ -104,8 +104,8 @@ void watch_rank(World& world, const trainer::TrainSettings& settings, const Devi
   if (!devices.own.is_cpu()) return;
   const std::chrono::duration<double> timeout(settings.hang_timeout);
   world.session().watch({.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(timeout),
-                 .debugger_may_stop = settings.hang_debugger,
-                 .folder = folder});
+                         .debugger_may_stop = settings.hang_debugger,
+                         .folder = folder});
 }
 
 }  // namespace elbow::launch

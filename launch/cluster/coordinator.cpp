@@ -34,8 +34,8 @@ struct Coordinator::Group {
 };
 
 struct Coordinator::Trial {
-  int64_t batch = 0;          // of its checkpoint in its epoch, as far as that is known
-  int64_t broken = 0;         // how often
+  int64_t batch = 0;           // of its checkpoint in its epoch, as far as that is known
+  int64_t broken = 0;          // how often
   int64_t broke_on = kNobody;  // group
 };
 
@@ -215,9 +215,8 @@ Orders Coordinator::orders_for(Group& group, sweep::Time now, std::vector<Event>
 // has said that they ended.
 void Coordinator::fill(Group& group, Orders& orders, sweep::Time now, std::vector<Event>& events) {
   const auto stopped = static_cast<int64_t>(orders.stop.size());
-  const bool others = std::ranges::any_of(groups_, [&](const Group& other) {
-    return !other.left && other.broken < kMostBroken;
-  });
+  const bool others = std::ranges::any_of(
+      groups_, [&](const Group& other) { return !other.left && other.broken < kMostBroken; });
   if (group.broken >= kMostBroken && others) return;
   while (static_cast<int64_t>(group.running.size()) - stopped < group.rows) {
     const auto trial = take_next(group);
@@ -229,13 +228,12 @@ void Coordinator::fill(Group& group, Orders& orders, sweep::Time now, std::vecto
     TrialStart start{.trial = *trial};
     if (ledger_.contents().find(*trial) == nullptr) {
       const auto plan = sweep_.space.trial(*trial);
-      events.push_back(
-          sweep::TrialStarted{.trial = *trial,
-                              .values = plan.values,
-                              .seed = config_of(sweep_, plan).settings.train.seed,
-                              .time = now,
-                              .attributes = {{"group", static_cast<double>(group.number)},
-                                             {"host", group.host}}});
+      events.push_back(sweep::TrialStarted{
+          .trial = *trial,
+          .values = plan.values,
+          .seed = config_of(sweep_, plan).settings.train.seed,
+          .time = now,
+          .attributes = {{"group", static_cast<double>(group.number)}, {"host", group.host}}});
     } else if (strategy_->decide(*trial) == sweep::Decision::kStop) {
       start.prune = strategy_->reason(*trial);
     }
@@ -271,9 +269,7 @@ std::optional<int64_t> Coordinator::take_next(Group& group) {
 
 // --- What there is to see ------------------------------------------------------------------------
 
-bool Coordinator::everybody_left() const {
-  return std::ranges::all_of(groups_, &Group::left);
-}
+bool Coordinator::everybody_left() const { return std::ranges::all_of(groups_, &Group::left); }
 
 std::vector<std::pair<int64_t, int64_t>> Coordinator::who_waits() const {
   std::vector<std::pair<int64_t, int64_t>> waiting;
@@ -290,8 +286,10 @@ SweepStatus Coordinator::status() const {
     status.pruned += trial.state == TrialState::kPruned ? 1 : 0;
     status.failed += trial.state == TrialState::kFailed ? 1 : 0;
     auto value = trial.value;
-    if (!is_finished(trial.state) && !trial.by_epoch.empty()) value = trial.by_epoch.rbegin()->second;
-    if (!value || trial.state == TrialState::kFailed || trial.state == TrialState::kPruned) continue;
+    if (!is_finished(trial.state) && !trial.by_epoch.empty())
+      value = trial.by_epoch.rbegin()->second;
+    if (!value || trial.state == TrialState::kFailed || trial.state == TrialState::kPruned)
+      continue;
     const bool better = larger_is_better(sweep_.settings.metric) ? *value > status.best_value
                                                                  : *value < status.best_value;
     if (status.best && !better) continue;

@@ -33,7 +33,7 @@ struct SweepStatus {
   int64_t waiting() const { return trials - complete - pruned - failed - running; }
   bool finished() const { return complete + pruned + failed == trials; }
 
-  int64_t epochs = 0;  // measured by this launch
+  int64_t epochs = 0;           // measured by this launch
   std::optional<int64_t> best;  // of the complete and running trials: by its newest value
   double best_value = 0;
   struct GroupStatus {
@@ -51,8 +51,8 @@ class Coordinator {
               std::vector<std::string> hosts);
   ~Coordinator();
 
-  // Answers, by group: to these reports, and to earlier ones that had to wait. At most one report of
-  // a group. Throws std::system_error where the ledger cannot be written.
+  // Answers, by group: to these reports, and to earlier ones that had to wait. At most one report
+  // of a group. Throws std::system_error where the ledger cannot be written.
   std::vector<std::pair<int64_t, Orders>> answer(const std::vector<Report>& reports,
                                                  sweep::Time now);
 
@@ -96,8 +96,8 @@ class Coordinator {
   std::unique_ptr<sweep::Strategy> strategy_;
   sweep::TrialQueue queue_;
   std::vector<Group> groups_;
-  std::deque<int64_t> returned_;      // to be gone on with
-  std::map<int64_t, Trial> trials_;   // that this launch knows more of than the ledger
+  std::deque<int64_t> returned_;     // to be gone on with
+  std::map<int64_t, Trial> trials_;  // that this launch knows more of than the ledger
   std::string stopped_;
   int64_t epochs_ = 0;
   std::vector<std::string> notes_;

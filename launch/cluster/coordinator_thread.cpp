@@ -1,6 +1,7 @@
 #include "launch/cluster/coordinator_thread.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace elbow::launch::cluster {
 namespace {
@@ -10,6 +11,7 @@ using Box = comm::Mailbox::Box;
 
 constexpr std::chrono::milliseconds kPause{2};
 constexpr std::chrono::milliseconds kDeathPause{200};
+constexpr std::chrono::milliseconds kShowPause{500};
 
 }  // namespace
 
@@ -43,14 +45,18 @@ bool CoordinatorThread::everybody_left() const {
                           : sent_away_.size() == parts_.ranks_of_group.size();
 }
 
-// One letter of each rank at a time, so that a group has one report at most among them.
+// One report of each group at a time: where a leader has died there may be a second one, of its
+// successor.
 bool CoordinatorThread::read_letters() {
   std::vector<Report> reports;
   for (int rank = 0; rank < parts_.mailbox.size(); ++rank) {
-    const auto letter = parts_.mailbox.receive(rank, Box::kCoordinator);
-    if (!letter) continue;
-    reports.push_back(report_from(*letter));
-    leaders_.at(reports.back().group) = rank;
+    auto& held = held_[rank];
+    if (!held)
+      if (const auto letter = parts_.mailbox.receive(rank, Box::kCoordinator))
+        held = report_from(*letter);
+    if (!held || std::ranges::find(reports, held->group, &Report::group) != reports.end()) continue;
+    leaders_.at(held->group) = rank;
+    reports.push_back(*std::exchange(held, std::nullopt));
   }
   if (reports.empty()) return false;
   send(guarded([&] { return parts_.coordinator.answer(reports, std::chrono::system_clock::now()); },
@@ -105,11 +111,13 @@ void CoordinatorThread::send(const Answers& answers) {
 }
 
 void CoordinatorThread::show() {
-  SweepMoment moment{.status = parts_.coordinator.status(),
-                     .seconds = std::chrono::duration<double>(Clock::now() - start_).count(),
-                     .epochs_per_trial =
-                         static_cast<double>(parts_.sweep.base.settings.train.epochs),
-                     .metric = parts_.sweep.settings.metric};
+  if (Clock::now() - shown_ < kShowPause) return;
+  shown_ = Clock::now();
+  SweepMoment moment{
+      .status = parts_.coordinator.status(),
+      .seconds = std::chrono::duration<double>(Clock::now() - start_).count(),
+      .epochs_per_trial = static_cast<double>(parts_.sweep.base.settings.train.epochs),
+      .metric = parts_.sweep.settings.metric};
   if (moment.status.best)
     moment.best = described(parts_.sweep, parts_.sweep.space.trial(*moment.status.best));
   parts_.view.show(moment);

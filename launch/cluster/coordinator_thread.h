@@ -5,6 +5,8 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -48,12 +50,14 @@ class CoordinatorThread {
   bool everybody_left() const;
 
   CoordinatorParts parts_;
-  std::vector<int> leaders_;  // by group: who wrote last
+  std::vector<int> leaders_;                   // by group: who wrote last
+  std::map<int, std::optional<Report>> held_;  // by rank: read, and not answered yet
   std::set<int> dead_;
   std::set<int64_t> sent_away_;  // groups, after a failure
   std::string failure_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point looked_ = start_;
+  std::chrono::steady_clock::time_point shown_{};
   std::atomic<bool> quit_ = false;
   std::thread thread_;  // last
 };

@@ -174,7 +174,8 @@ bool Group::settle() {
     for (const int64_t row : plan.clear)
       if (trainer_) trainer_->clear_row(row);
     for (const auto& one : plan.put) put(one);
-    if (plan.settled && trainer_ && std::ranges::any_of(trainer_->pack().rows, &trainer::Row::active))
+    if (plan.settled && trainer_ &&
+        std::ranges::any_of(trainer_->pack().rows, &trainer::Row::active))
       return true;
   }
 }
@@ -251,8 +252,8 @@ void Group::make_pack(const trainer::Settings& settings) {
   if (trainer_ && shape == shape_) return;
   trainer_.reset();
   trainer_ = std::make_unique<trainer::Trainer>(
-      settings, std::vector<trainer::Row>(places_, {.active = false}), *data_, *ranks_,
-      parts_.team, parts_.devices.own);
+      settings, std::vector<trainer::Row>(places_, {.active = false}), *data_, *ranks_, parts_.team,
+      parts_.devices.own);
   shape_ = std::move(shape);
 }
 
@@ -323,8 +324,8 @@ Report Group::report() const {
   return report;
 }
 
-// Waits as long as it takes: for an order, for the coordinator's end, or until this process is asked
-// to stop.
+// Waits as long as it takes: for an order, for the coordinator's end, or until this process is
+// asked to stop.
 Orders Group::ask() {
   const comm::Communicator::Waiting waiting(*ranks_);
   const Orders coordinator_is_gone{.leave = true, .exit_code = kResumable};
@@ -381,8 +382,7 @@ void Group::open(const TrialStart& start, Plan& plan) {
     const int64_t batch = plan.put.empty() ? (trainer_ ? trainer_->pack().batch : 0)
                                            : rows_[plan.put.front().row]->batch();
     if (!empty && trial->batch() != batch) {
-      news_.push_back(
-          {.trial = start.trial, .end = RowEnd::kDeclined, .batch = trial->batch()});
+      news_.push_back({.trial = start.trial, .end = RowEnd::kDeclined, .batch = trial->batch()});
       return;
     }
     trial->prune_at_start(start.prune);
@@ -396,8 +396,7 @@ void Group::open(const TrialStart& start, Plan& plan) {
 }
 
 void Group::start_row(const Plan::Put& put, const std::optional<trainer::Checkpoint>& checkpoint) {
-  auto manifest =
-      manifest_of(parts_.arguments, *ranks_, device_names_, *data_, parts_.team.size());
+  auto manifest = manifest_of(parts_.arguments, *ranks_, device_names_, *data_, parts_.team.size());
   with_row(put.row, [&](TrialRow& trial) {
     trial.start(*trainer_, put.row, manifest, checkpoint);
     if (trial.prune_at_start().empty()) return;

@@ -1,8 +1,8 @@
-// A group of ranks that trains one pack after another, as the coordinator orders. Its lowest rank is
-// the leader: it talks to the coordinator and keeps the folders of the trials; all train.
+// A group of ranks that trains one pack after another, as the coordinator orders. Its lowest rank
+// is the leader: it talks to the coordinator and keeps the folders of the trials; all train.
 //
-// Where a rank of the group is lost, the others form a smaller group, forget their pack, and ask for
-// trials again: those that it had go on from their last checkpoints, here or elsewhere.
+// Where a rank of the group is lost, the others form a smaller group, forget their pack, and ask
+// for trials again: those that it had go on from their last checkpoints, here or elsewhere.
 #pragma once
 
 #include <functional>
@@ -31,7 +31,7 @@ struct GroupParts {
   const std::string& device_name;  // of this rank
   trainer::ThreadTeam& team;
   const trainer::Interruption& interruption;
-  int64_t group;  // its number
+  int64_t group;             // its number
   int64_t trials_per_group;  // no pack needs more rows
   std::function<void(const std::string&)> tell;
 };

@@ -72,11 +72,16 @@ auto read(std::string_view letter, const Read& take) {
 }  // namespace
 
 std::string letter_of(const Report& report) {
-  Json json = {{"version", kVersion},         {"group", report.group},
-               {"number", report.number},     {"rows", report.rows},
-               {"batch", report.batch},       {"running", report.running},
-               {"news", Json::array()},       {"examples_per_s", number_or_null(report.examples_per_s)},
-               {"interrupted", report.interrupted}, {"lost", report.lost}};
+  Json json = {{"version", kVersion},
+               {"group", report.group},
+               {"number", report.number},
+               {"rows", report.rows},
+               {"batch", report.batch},
+               {"running", report.running},
+               {"news", Json::array()},
+               {"examples_per_s", number_or_null(report.examples_per_s)},
+               {"interrupted", report.interrupted},
+               {"lost", report.lost}};
   for (const auto& news : report.news) json["news"].push_back(json_of(news));
   return text_of(json);
 }

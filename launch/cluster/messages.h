@@ -29,20 +29,20 @@ struct RowNews {
   int64_t epoch = 0;  // just measured, counted from 1; 0: none
   double value = std::numeric_limits<double>::quiet_NaN();  // of sweep.metric, at that epoch
   RowEnd end = RowEnd::kNone;
-  std::string error{};  // of kFailed and kBroken
-  int64_t batch = 0;    // of kDeclined
+  std::string error{};             // of kFailed and kBroken
+  int64_t batch = 0;               // of kDeclined
   sweep::Attributes attributes{};  // of an end: its last metrics
 };
 
 struct Report {
   int64_t group = 0;
-  int64_t number = 0;  // of this leader's reports
-  int64_t rows = 0;    // places in the pack
-  int64_t batch = 0;   // where the pack stands in its epoch
+  int64_t number = 0;              // of this leader's reports
+  int64_t rows = 0;                // places in the pack
+  int64_t batch = 0;               // where the pack stands in its epoch
   std::vector<int64_t> running{};  // trials in its rows, after the news
   std::vector<RowNews> news{};
-  double examples_per_s = 0;   // of all rows, in the last epoch
-  std::string interrupted{};   // why this group stops early; "" where it does not
+  double examples_per_s = 0;        // of all rows, in the last epoch
+  std::string interrupted{};        // why this group stops early; "" where it does not
   std::vector<std::string> lost{};  // ranks that it has lost since the last report
 };
 
@@ -52,10 +52,10 @@ struct TrialStart {
 };
 
 struct Orders {
-  int64_t number = 0;  // of the report that this answers
-  std::vector<int64_t> stop{};       // running trials that are pruned
-  std::vector<TrialStart> begin{};   // one for a free place each; or to go on with
-  bool leave = false;  // the sweep is over, or goes on some other time
+  int64_t number = 0;               // of the report that this answers
+  std::vector<int64_t> stop{};      // running trials that are pruned
+  std::vector<TrialStart> begin{};  // one for a free place each; or to go on with
+  bool leave = false;               // the sweep is over, or goes on some other time
   int exit_code = 0;
 };
 

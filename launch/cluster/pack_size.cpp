@@ -23,9 +23,9 @@ double rate_of(const trainer::Settings& settings, const trainer::Dataset& data,
                int64_t rows) {
   using Clock = std::chrono::steady_clock;
   try {
-    trainer::Trainer trainer(
-        settings, std::vector(rows, trainer::row_of(settings, data.observed())), data, ranks, team,
-        device);
+    trainer::Trainer trainer(settings,
+                             std::vector(rows, trainer::row_of(settings, data.observed())), data,
+                             ranks, team, device);
     trainer.run_steps(kWarmUpSteps);
     const auto start = Clock::now();
     trainer.run_steps(kSteps);

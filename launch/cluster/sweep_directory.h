@@ -1,5 +1,5 @@
-// A sweep's folder: the names of its files. A shard of a job array has files of its own beside those
-// of the other shards; the folders of trials are numbered over all of them.
+// A sweep's folder: the names of its files. A shard of a job array has files of its own beside
+// those of the other shards; the folders of trials are numbered over all of them.
 #pragma once
 
 #include <cstdint>

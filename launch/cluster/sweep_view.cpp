@@ -33,7 +33,8 @@ std::string time_left(const SweepMoment& moment) {
   const auto& status = moment.status;
   if (status.epochs == 0 || moment.epochs_per_trial <= 0) return "";
   const double rate = static_cast<double>(status.epochs) / moment.seconds;
-  const double open = static_cast<double>(status.running) / 2 + static_cast<double>(status.waiting());
+  const double open =
+      static_cast<double>(status.running) / 2 + static_cast<double>(status.waiting());
   return duration_text(open * moment.epochs_per_trial / rate) + " left";
 }
 
@@ -70,12 +71,11 @@ std::string sweep_table(const SweepMoment& moment, int columns) {
     const auto& group = status.groups[i];
     const auto full = static_cast<size_t>(group.running);
     const auto free = static_cast<size_t>(std::max<int64_t>(0, group.rows - group.running));
-    lines.push_back(fmt::format("group {:<4} [{}{}] {}", i, std::string(full, '#'),
-                                std::string(free, '.'),
-                                group.left ? "gone"
-                                           : fmt::format("{}/{} rows, {:.0f} examples/s",
-                                                         group.running, group.rows,
-                                                         group.examples_per_s)));
+    lines.push_back(
+        fmt::format("group {:<4} [{}{}] {}", i, std::string(full, '#'), std::string(free, '.'),
+                    group.left ? "gone"
+                               : fmt::format("{}/{} rows, {:.0f} examples/s", group.running,
+                                             group.rows, group.examples_per_s)));
   }
   if (status.groups.size() > kMostGroups)
     lines.push_back(fmt::format("... and {} groups more", status.groups.size() - kMostGroups));

@@ -14,13 +14,14 @@ namespace elbow::launch::cluster {
 // What is known of a sweep at one moment. Pure.
 struct SweepMoment {
   SweepStatus status;
-  double seconds = 0;            // of this launch
-  double epochs_per_trial = 0;   // as configured
+  double seconds = 0;           // of this launch
+  double epochs_per_trial = 0;  // as configured
   std::string metric;
   std::string best;  // the best trial's values, in words
 };
 
-// "trials 12/24 done, 4 running, 1 pruned, 0 failed, 8 waiting; 61,000 examples/s; 3 min left; best …"
+// "trials 12/24 done, 4 running, 1 pruned, 0 failed, 8 waiting; 61,000 examples/s; 3 min left; best
+// …"
 std::string sweep_line(const SweepMoment& moment);
 // The same as a table, with the rows in use of each group, at most so many columns wide.
 std::string sweep_table(const SweepMoment& moment, int columns);

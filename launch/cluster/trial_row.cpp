@@ -68,8 +68,8 @@ TrialRow::TrialRow(RowSetting setting, const trainer::Dataset& data,
         tell("trial " + std::to_string(trial) + ": " + sentence);
       }),
       found_(folder_of(setting_.directory)) {
-  identity_ = identity_of(setting_.config, {.own = at::kCPU, .exact_settings = setting_.exact_settings},
-                          data);
+  identity_ = identity_of(setting_.config,
+                          {.own = at::kCPU, .exact_settings = setting_.exact_settings}, data);
   check_identity(found_, setting_.config, identity_);
   for (const auto& sentence : found_.damaged) tell_(sentence);
   if (found_.checkpoint) progress_ = found_.checkpoint->checkpoint.progress.at(0);
