@@ -46,6 +46,8 @@ void check_trials(const SweepConfig& sweep, const trainer::Dataset& data) {
           "fails alone: leave it at stop");
   };
   refuse_rollback(sweep.base.settings);
+  if (sweep.settings.warm_start)
+    throw SettingError("sweep.warm_start = true is not there yet: leave it at false");
   const sweep::TrialShapes shapes(sweep);
   std::vector<bool> seen(static_cast<size_t>(shapes.count()));
   for (int64_t trial = 0; trial < sweep.space.configurations(); ++trial) {
@@ -205,7 +207,7 @@ ExitCode finish(Place& place, const cluster::Coordinator& coordinator, const std
   return code;
 }
 
-}  // namespace
+// --- The ranks -----------------------------------------------------------------------------------
 
 // The ranks of the launch as groups.
 class Cluster {
@@ -239,6 +241,8 @@ class Cluster {
   World& world_;
   int64_t size_;
 };
+
+}  // namespace
 
 ExitCode run_sweep(const SweepCommand& command, const std::vector<std::string>& arguments,
                    World& world) {
