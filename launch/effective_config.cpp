@@ -4,6 +4,7 @@
 
 #include "launch/number_text.h"
 #include "launch/setting_table.h"
+#include "launch/sweep/sweep_settings.h"
 
 namespace elbow::launch {
 namespace {
@@ -23,6 +24,13 @@ std::string other_kl_weight(const trainer::ObjectiveSettings& objective,
 
 std::string with_origin(const std::string& line, const std::string& origin) {
   return fmt::format("{:<38}  # {}", line, origin);
+}
+
+template <class Whole>
+std::string help_of(const SettingOf<Whole>& setting, const Whole& defaults) {
+  const std::string value = setting.print(defaults);
+  return fmt::format("{:<31}{}\n{:31}{}, default {}; allowed: {}\n", setting.key, setting.help, "",
+                     setting.type, value.empty() ? "unset" : value, setting.allowed);
 }
 
 }  // namespace
@@ -59,10 +67,14 @@ std::string settings_help() {
   for (const Setting& setting : setting_table()) {
     if (setting.section() != section) text += "\n";
     section = setting.section();
-    const std::string value = setting.print(defaults);
-    text += fmt::format("{:<31}{}\n{:31}{}, default {}; allowed: {}\n", setting.key, setting.help,
-                        "", setting.type, value.empty() ? "unset" : value, setting.allowed);
+    text += help_of(setting, defaults);
   }
+  text +=
+      "\nOf sweeps. An axis is a line of [sweep] named by another key, such as objective.kl_wt = "
+      "logspace(1e-4, 1e-1, 12):\nvalues between commas (or ';'), choice(a, b), linspace(a, b, n), "
+      "logspace(a, b, n), uniform(a, b), loguniform(a, b).\n";
+  for (const auto& setting : sweep::sweep_setting_table())
+    text += help_of(setting, sweep::SweepSettings{});
   return text;
 }
 

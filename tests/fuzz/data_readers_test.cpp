@@ -1,9 +1,10 @@
 // Feeds the readers of IDX, IDX.gz, .npy, safetensors, of a checkpoint's state and manifest, and of
-// metrics with good files damaged at random. Each input must be read or refused with a DataError or
-// DamagedCheckpoint; under the asan preset also without a wrong access or undefined behaviour.
-// Input N of a seed is always the same bytes, and N is printed when it fails.
+// metrics, and of a sweep's ledger, with good files damaged at random. Each input must be read or
+// refused with a DataError, DamagedCheckpoint or DamagedLedger; under the asan preset also without
+// a wrong access or undefined behaviour. Input N of a seed is always the same bytes, and N is
+// printed when it fails.
 //
-//   ELBOW_FUZZ_SECONDS=600   how long, over all readers; 7 where it is not set
+//   ELBOW_FUZZ_SECONDS=600   how long, over all readers; 8 where it is not set
 //   ELBOW_FUZZ_SEED=7        which inputs
 //   ELBOW_FUZZ_INPUT=123     only this one
 #include <ATen/ATen.h>
@@ -17,6 +18,8 @@
 #include <string>
 #include <vector>
 
+#include "launch/sweep/ledger_lines.h"
+#include "launch/sweep/ledger_reader.h"
 #include "tests/support/idx_bytes.h"
 #include "tests/support/small_checkpoint.h"
 #include "tests/support/temporary_directory.h"
@@ -176,6 +179,9 @@ bool accepts(const Reader& reader, uint64_t number) {
   } catch (const DamagedCheckpoint& error) {
     EXPECT_NE(std::string(error.what()), "");
     return false;
+  } catch (const launch::sweep::DamagedLedger& error) {
+    EXPECT_NE(std::string(error.what()).find("input"), std::string::npos) << error.what();
+    return false;
   } catch (const std::exception& error) {
     ADD_FAILURE() << reader.name << ", input " << number << " of seed " << seed() << ": "
                   << error.what();
@@ -189,7 +195,7 @@ void run(const Reader& reader) {
     accepts(reader, from_environment("ELBOW_FUZZ_INPUT", 0));
     return;
   }
-  constexpr uint64_t kReaders = 7;
+  constexpr uint64_t kReaders = 8;
   const auto limit =
       std::chrono::milliseconds(1000 * from_environment("ELBOW_FUZZ_SECONDS", kReaders) / kReaders);
   const auto start = std::chrono::steady_clock::now();
@@ -348,6 +354,56 @@ TEST(Fuzz, MetricsAreReadOrRefused) {
            EXPECT_LE(lines.end, end_of_lines(text, text.size()));
          }
          if (!metrics_of_line(text)) throw DataError("no line of metrics, at byte 0");
+       }});
+}
+
+// --- Ledgers -------------------------------------------------------------------------------------
+
+std::string good_ledger() {
+  namespace sweep = launch::sweep;
+  const sweep::StudyHead head{
+      .name = "a",
+      .metric = "elbo_nats",
+      .fingerprint = "0123456789abcdef",
+      .axes = {{.key = "objective.kl_wt",
+                .scale = sweep::AxisScale::kLogarithmic,
+                .low = 0.1,
+                .high = 1},
+               {.key = "model.activation", .high = 1, .categories = {"tanh", "relu"}}}};
+  const std::vector<sweep::Event> events = {
+      sweep::TrialStarted{.trial = 0, .values = {"0.1", "relu"}, .seed = 1, .time = {}},
+      sweep::TrialStarted{.trial = 3,
+                          .values = {"1", "tanh"},
+                          .seed = 1,
+                          .time = {},
+                          .attributes = {{"beta", 784.0}}},
+      sweep::EpochReported{.trial = 3, .epoch = 1, .value = -150.25},
+      sweep::AttributeSet{.trial = 3, .name = "host", .value = "n1"},
+      sweep::TrialFinished{
+          .trial = 3, .state = sweep::TrialState::kComplete, .value = -150.25, .time = {}},
+      sweep::EpochReported{.trial = 0, .epoch = 1, .value = -160}};
+  std::string text = sweep::head_lines(head);
+  sweep::LedgerContents contents{.head = head};
+  for (const auto& event : events) {
+    contents.apply(event);
+    const auto trial = std::visit([](const auto& one) { return one.trial; }, event);
+    text += sweep::event_line(event, head, contents.find(trial)->journal_id);
+  }
+  return text;
+}
+
+// What is read must be the same when its whole lines are read again.
+TEST(Fuzz, LedgersAreReadOrRefused) {
+  const std::vector<Bytes> good = {bytes_of(good_ledger())};
+  run({"ledger.jsonl", [&](Random& random) { return damaged(good, random); },
+       [](const Bytes& bytes) {
+         const auto text = text_of(bytes);
+         const auto read = launch::sweep::ledger_from_text(text, "input");
+         ASSERT_LE(read.bytes, text.size());
+         const auto again = launch::sweep::ledger_from_text(text.substr(0, read.bytes), "input");
+         EXPECT_EQ(again.bytes, read.bytes);
+         EXPECT_EQ(again.contents.trials.size(), read.contents.trials.size());
+         EXPECT_EQ(again.contents.tells.size(), read.contents.tells.size());
        }});
 }
 

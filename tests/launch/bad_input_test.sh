@@ -141,6 +141,9 @@ printf '[train]\nepochs = 3\nepochs = 4\n' >twice.cfg
 train 2 "train.epochs is given twice|twice.cfg:2|twice.cfg:3" twice.cfg
 printf '\n[trian]\nepochs = 3\n' >section.cfg
 train 2 "unknown section [trian]|section.cfg:2|did you mean train" section.cfg
+printf '[sweep]\nobjective.kl_wt = 1e-3, 1e-2\n' >axis.cfg
+train 2 "sweep.objective.kl_wt = 1e-3, 1e-2|axis.cfg:2|elbow sweep" axis.cfg
+train 2 "unknown key sweep.objective.kl_wd|did you mean objective.kl_wt" sweep.objective.kl_wd=1
 printf '[train]\nepochs 3\n' >equals.cfg
 train 2 "'epochs 3'|equals.cfg:2|key = value" equals.cfg
 printf '[train]\nepochs = x\n' >type.cfg

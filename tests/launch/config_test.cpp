@@ -4,7 +4,6 @@
 
 #include "launch/effective_config.h"
 #include "launch/setting_table.h"
-#include "launch/sweep/sweep_config.h"
 #include "tests/support/temporary_directory.h"
 #include "trainer/error.h"
 
@@ -45,9 +44,7 @@ TEST(Config, UsesTheBuiltInFileWhereNoneIsGiven) {
 TEST(Config, AllShippedFilesLoadAndGiveTheirRecipes) {
   const std::filesystem::path folder = ELBOW_SOURCE_DIR "/configs";
   for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.path().filename().string().starts_with("sweep_")) {
-      EXPECT_NO_THROW(sweep::parse_sweep(entry.path(), {}, {})) << entry.path();
-    } else if (entry.path().extension() == ".cfg") {
+    if (entry.path().extension() == ".cfg" && !entry.path().stem().string().starts_with("sweep_")) {
       EXPECT_NO_THROW(parse_config(entry.path(), {}, {})) << entry.path();
     }
   const auto kl_vae = parse_config(folder / "kl_vae.cfg", {}, {});
