@@ -8,14 +8,17 @@
 #include "comm/cuda_library.h"
 #include "comm/error.h"
 #include "comm/mailbox.h"
+#include "comm/text.h"
 #include "launch/cluster/coordinator_thread.h"
 #include "launch/cluster/group.h"
 #include "launch/commands.h"
+#include "launch/resume.h"
 #include "launch/run_folder.h"
 #include "launch/sweep/sweep_results.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "trainer/checkpoint.h"
+#include "trainer/run_lock.h"
 #include "trainer/text_file.h"
 
 namespace elbow::launch {
@@ -255,7 +258,7 @@ ExitCode run_sweep(const SweepCommand& command, const std::vector<std::string>& 
   Place place;
   std::string mkl_branch;
   const auto text = world.from_rank_0([&] {
-    parsed.emplace(parse_sweep(command.config, command.words, current_environment()));
+    parsed.emplace(sweep::parse_sweep(command.config, command.words, current_environment()));
     if (const auto found = found_sweep(command, shard)) mkl_branch = mkl_branch_in(*found);
     return effective_sweep(*parsed);
   });
@@ -325,6 +328,7 @@ ExitCode run_sweep(const SweepCommand& command, const std::vector<std::string>& 
     code = finish(place, *coordinator, failure);
   }
   world.ranks().agree(true);  // mpirun ends the others when the first one leaves with 75
+  if (world.ranks().lost_rank() >= 0) world.session().note_lost_peer();
   return code;
 }
 

@@ -77,7 +77,7 @@ void take_place(Place& place, const TrainCommand& command, const ParsedConfig& c
           fmt::format("another process has begun a run in {}: choose another folder with --out",
                       place.directory->path().string()));
   }
-  tell_launcher(*place.directory);
+  tell_launcher(place.directory->result());
 }
 
 // What rank 0 says before it goes on with a run.

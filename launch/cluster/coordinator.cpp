@@ -290,8 +290,9 @@ SweepStatus Coordinator::status() const {
       value = trial.by_epoch.rbegin()->second;
     if (!value || trial.state == TrialState::kFailed || trial.state == TrialState::kPruned)
       continue;
-    const bool better = larger_is_better(sweep_.settings.metric) ? *value > status.best_value
-                                                                 : *value < status.best_value;
+    const bool better = sweep::larger_is_better(sweep_.settings.metric)
+                            ? *value > status.best_value
+                            : *value < status.best_value;
     if (status.best && !better) continue;
     status.best = trial.number;
     status.best_value = *value;

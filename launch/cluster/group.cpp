@@ -29,10 +29,13 @@ namespace {
 using Json = nlohmann::json;
 using trainer::RunStatus;
 using Box = comm::Mailbox::Box;
+using Clock = std::chrono::steady_clock;
 
 constexpr int kCoordinator = 0;  // its rank
 constexpr int kFailed = 1, kResumable = 75;
 constexpr std::chrono::milliseconds kLongestPause{20};
+// Whoever has work gets it by then, and stops in it.
+constexpr std::chrono::seconds kPatience{1};
 
 // The part of a configuration that decides what data there is.
 std::string data_key(const trainer::DataSettings& data) {
@@ -306,7 +309,9 @@ Plan Group::make_plan() {
     if (const auto row = row_of_trial(trial)) end_row(*row, RunStatus::kPruned, 0, "");
   plan.clear = std::exchange(ended_, {});
   for (const auto& start : orders.begin) open(start, plan);
-  plan.settled = news_.empty() && any_row();
+  const bool prunes = std::ranges::any_of(
+      plan.put, [this](const auto& put) { return !rows_[put.row]->prune_at_start().empty(); });
+  plan.settled = news_.empty() && any_row() && !prunes;
   return plan;
 }
 
@@ -335,8 +340,9 @@ Orders Group::ask() {
     if (!mailbox.send(kCoordinator, Box::kCoordinator, letter_of(report())))
       return coordinator_is_gone;
     const bool was_interrupted = !interrupted_.empty();
+    const auto patience = Clock::now() + kPatience;
     auto pause = std::chrono::milliseconds(1);
-    while (was_interrupted || !parts_.interruption.requested()) {
+    while (was_interrupted || Clock::now() < patience || !parts_.interruption.requested()) {
       while (const auto letter = mailbox.receive(kCoordinator, Box::kGroup)) {
         auto orders = orders_from(*letter);
         if (orders.number != reports_) continue;
@@ -366,9 +372,9 @@ RowSetting Group::setting_of(int64_t trial) const {
 
 // Opens the trial's folder, and gives it the first free row; or learns that it needs none.
 void Group::open(const TrialStart& start, Plan& plan) {
-  const auto free = std::ranges::find(rows_, nullptr);
+  const auto free = std::ranges::find_if(rows_, [](const auto& place) { return place == nullptr; });
   if (row_of_trial(start.trial) || free == rows_.end()) return;
-  const auto row = free - rows_.begin();
+  const int64_t row = free - rows_.begin();
   const bool empty = !any_row();
   try {
     auto setting = setting_of(start.trial);

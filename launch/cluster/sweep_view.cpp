@@ -55,14 +55,15 @@ std::string counts_text(const SweepStatus& status) {
 std::string sweep_line(const SweepMoment& moment) {
   std::string line = counts_text(moment.status);
   line += fmt::format("; {:.0f} examples/s", examples_per_s(moment.status));
-  for (const auto& part : {time_left(moment), best_text(moment)})
-    if (!part.empty()) line += "; " + part;
+  if (const auto left = time_left(moment); !left.empty()) line += "; " + left;
+  if (const auto best = best_text(moment); !best.empty()) line += "; " + best;
   return line;
 }
 
 std::string sweep_table(const SweepMoment& moment, int columns) {
   const auto& status = moment.status;
-  std::vector<std::string> lines = {counts_text(status)};
+  std::vector<std::string> lines;
+  lines.push_back(counts_text(status));
   lines.push_back(fmt::format("{} so far; {:.0f} examples/s{}{}", duration_text(moment.seconds),
                               examples_per_s(status), time_left(moment).empty() ? "" : "; ",
                               time_left(moment)));
