@@ -102,10 +102,13 @@ std::string text_of(const std::filesystem::path& file) {
 // ELBOW_CFG_OBJECTIVE__KL_WT -> objective.kl_wt; …_SWEEP__OBJECTIVE__KL_WT ->
 // sweep.objective.kl_wt
 std::string key_of_variable(std::string_view name) {
-  std::string key(name.substr(kVariablePrefix.size()));
-  std::transform(key.begin(), key.end(), key.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (size_t gap = 0; (gap = key.find("__", gap)) != std::string::npos;) key.replace(gap, 2, ".");
+  name.remove_prefix(kVariablePrefix.size());
+  std::string key;
+  while (!name.empty()) {
+    const bool gap = name.starts_with("__");
+    key += gap ? '.' : static_cast<char>(std::tolower(static_cast<unsigned char>(name.front())));
+    name.remove_prefix(gap ? 2 : 1);
+  }
   return key;
 }
 

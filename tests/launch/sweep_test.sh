@@ -27,9 +27,9 @@ reproducible = exact
 threads = 1
 [sweep]
 search = list
-objective.kl_wt = 1e-4, 1e-3, 1e-2, 1e-1, 1e-3, 1e-2
-optimizer.lr    = 1e-2, 1e-2, 1e-3, 1e-2, 2e-2, 1e-2
-train.epochs    = 2, 4, 3, 2, 1, 3
+objective.kl_wt = 1e-4, 1e-3, 1e-2, 1e-1, 2e-3, 2e-2
+optimizer.lr    = 1e-2, 9e-3, 1e-3, 8e-3, 2e-2, 7e-3
+train.epochs    = 2, 5, 3, 6, 1, 4
 CFG
 trials=6
 
@@ -120,7 +120,7 @@ for ranks in 1 3; do
 done
 
 # --- A trial that diverges -------------------------------------------------------------------------------------------------
-diverging=(train.epochs=3 sweep.optimizer.lr='1e-2, 1e-2, 1e30, 1e-2, 2e-2, 1e-2')
+diverging=(sweep.optimizer.lr='1e-2, 9e-3, 1e30, 8e-3, 2e-2, 7e-3')
 sweep nan 2 sweep.rows_per_pack=3 "${diverging[@]}"
 check "with one trial that becomes NaN the sweep ends" same $code 0
 check "that trial alone has failed" same "$(states nan | tr -d 1)" 3
