@@ -48,8 +48,8 @@ for ((run = 1; run <= sweeps; ++run)); do
     fi
     exit_code_of "$process"
     within 30 none_left "$folder/run-$run" || { echo "ranks are left" && ranks_of "$folder/run-$run"; }
-    ((code == 0)) && break
-    ((code == 75)) || { echo "run $run, launch $launch ended with $code" && cat stderr && wrong=$((wrong + 1)); }
+    [[ -e run-$run/result.json && $(value "run-$run/result.json" status) == complete ]] && break
+    ((code == 75 || launch < 4)) || { echo "run $run, launch $launch ended with $code" && cat stderr && wrong=$((wrong + 1)); }
   done
   ((code == 0)) || { echo "run $run did not end: $code" && cat stderr && wrong=$((wrong + 1)); }
   if [[ $(ledger_of "run-$run") != "$trials [(1,)]" ]]; then

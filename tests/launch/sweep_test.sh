@@ -103,8 +103,8 @@ slow=(checkpoint.every_steps=2)
 begun() { compgen -G "$1/trials/*/checkpoints/step_*" >/dev/null; }
 killed() {  # NAME
   within 60 begun "$1"
-  mapfile -t ranks < <(pgrep -f -- "^$program .*--out $1 ")
-  kill -KILL "${ranks[@]}" 2>/dev/null
+  mapfile -t victims < <(pgrep -f -- "^$program .*--out $1 ")
+  kill -KILL "${victims[@]}" 2>/dev/null
 }
 for ranks in 1 3; do
   name=killed-$ranks
@@ -120,7 +120,7 @@ for ranks in 1 3; do
 done
 
 # --- A trial that diverges -------------------------------------------------------------------------------------------------
-diverging=(sweep.optimizer.lr='1e-2, 9e-3, 1e30, 8e-3, 2e-2, 7e-3')
+diverging=(model.activation=identity model.posterior=softplus_squared sweep.optimizer.lr='1e-2, 9e-3, 1, 8e-3, 2e-2, 7e-3')
 sweep nan 2 sweep.rows_per_pack=3 "${diverging[@]}"
 check "with one trial that becomes NaN the sweep ends" same $code 0
 check "that trial alone has failed" same "$(states nan | tr -d 1)" 3
