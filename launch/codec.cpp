@@ -5,6 +5,9 @@
 #include <numeric>
 #include <vector>
 
+#include "models/noise.h"
+#include "trainer/evaluation.h"
+
 namespace elbow::launch {
 namespace {
 
@@ -15,22 +18,15 @@ constexpr int64_t kPiece = 1000;  // examples at a time
 Codec::Codec(const models::Model& model, const at::Tensor& parameters,
              const trainer::BatchRequest& request)
     : model_(model),
-      parameters_(model.layout(), parameters, /*gradients=*/{},
-                  model.precision() == models::Precision::kBfloat16 ? parameters.to(at::kBFloat16)
-                                                                    : at::Tensor()),
+      parameters_(trainer::bound_for_measuring(model, parameters)),
       request_(request),
-      device_(parameters.device()) {
-  if (request_.binarise == trainer::Binarise::kStochastic)
-    request_.binarise = trainer::Binarise::kStatic;
-}
+      device_(parameters.device()) {}
 
 at::Tensor Codec::examples(const trainer::Split& split, int64_t begin, int64_t count) const {
   std::vector<int64_t> indices(count);
   std::iota(indices.begin(), indices.end(), begin);
-  auto request = request_;
-  request.first_index = static_cast<uint32_t>(split.first_index);
   auto x = at::empty({count, model_.observed()});
-  trainer::gather(split, indices, request, x);
+  trainer::gather(split, indices, trainer::measured_request(split, request_), x);
   return x;
 }
 
@@ -51,6 +47,14 @@ at::Tensor Codec::decode(const at::Tensor& z) const {
         model_.decode(parameters_, piece.unsqueeze(0).contiguous().to(device_)).select(0, 0).cpu());
   }
   return at::cat(images);
+}
+
+at::Tensor Codec::prior_draws(uint64_t seed, int64_t count) const {
+  std::vector<int64_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), int64_t{0});
+  auto z = at::empty({count, model_.latent()});
+  models::fill_normal({seed, models::Purpose::kPriorSamples, /*time=*/0}, numbers, z);
+  return z;
 }
 
 }  // namespace elbow::launch

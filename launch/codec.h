@@ -29,6 +29,9 @@ class Codec {
   // Mean images: [count, observed], 0 to 1, on the CPU.   z: [count, latent].
   at::Tensor decode(const at::Tensor& z) const;
 
+  // Draws from the prior, [count, latent], on the CPU: the first are the same for every count.
+  at::Tensor prior_draws(uint64_t seed, int64_t count) const;
+
   int64_t latent() const { return model_.latent(); }
 
  private:

@@ -6,28 +6,22 @@
 #include <algorithm>
 #include <numeric>
 
-#include "models/noise.h"
-#include "trainer/codes.h"
+#include "launch/codec.h"
 #include "trainer/error.h"
-#include "trainer/leaves.h"
+#include "trainer/trainer.h"
 
 namespace elbow::launch {
 namespace {
 
+Codec codec_of(const TrainedRun& run) {
+  return {*run.model, run.parameters, trainer::request_of(run.settings().data)};
+}
+
 // z: [count, latent] on the host; returns [count, ...shape].
 at::Tensor decoded(const TrainedRun& run, const at::Tensor& z) {
-  constexpr int64_t kChunk = 256;
-  const models::BoundParameters bound(run.model->layout(), run.parameters);
-  const int64_t count = z.size(0);
-  auto pictures = at::empty({count, run.model->observed()});
-  for (int64_t begin = 0; begin < count; begin += kChunk) {
-    const int64_t size = std::min(kChunk, count - begin);
-    const auto part = z.narrow(0, begin, size).unsqueeze(0).contiguous().to(run.devices.own);
-    pictures.narrow(0, begin, size).copy_(run.model->decode(bound, part).select(0, 0));
-  }
   auto shape = run.data.shape();
-  shape.insert(shape.begin(), count);
-  return pictures.view(shape);
+  shape.insert(shape.begin(), z.size(0));
+  return codec_of(run).decode(z).view(shape);
 }
 
 // [rows * columns, ...] -> [rows, columns, ...]
@@ -46,14 +40,11 @@ at::Tensor examples_of(const TrainedRun& run, const SampleCommand& command, int6
         fmt::format("--count {} needs {} examples, but the split '{}' has {}: ask for fewer",
                     command.count, count, command.split, split.examples()));
   }
-  const auto parts = run.parts(split);
-  return trainer::batch_of(*run.model, split, parts.split, parts.request, run.row.seed, {0, count})
-      .x.select(0, 0);
+  return codec_of(run).examples(split, 0, count);
 }
 
 at::Tensor means_of(const TrainedRun& run, const at::Tensor& x) {
-  const models::BoundParameters bound(run.model->layout(), run.parameters);
-  return run.model->encode(bound, x.unsqueeze(0).to(run.devices.own)).mean.select(0, 0).cpu();
+  return codec_of(run).encode(x).mu;
 }
 
 // Rows of kSteps that `count` pictures fill.
@@ -62,10 +53,7 @@ int64_t rows_of(const SampleCommand& command) {
 }
 
 DrawnPictures from_prior(const TrainedRun& run, const SampleCommand& command) {
-  std::vector<int64_t> numbers(command.count);
-  std::iota(numbers.begin(), numbers.end(), int64_t{0});
-  const auto z = at::empty({command.count, run.model->latent()});
-  models::fill_normal({run.row.seed, models::Purpose::kPriorSamples, /*time=*/0}, numbers, z);
+  const auto z = codec_of(run).prior_draws(run.row.seed, command.count);
   return {decoded(run, z), fmt::format("{} samples from the prior", command.count)};
 }
 
@@ -129,7 +117,7 @@ DrawnPictures draw_pictures(const TrainedRun& run, const SampleCommand& command,
   return traversals(run, command, ranks);
 }
 
-double blur_of(const at::Tensor& pictures) {
+double sharpness_of(const at::Tensor& pictures) {
   const auto p = pictures.to(at::kDouble);
   return (4 * p * (1 - p)).mean().item<double>();
 }

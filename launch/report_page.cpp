@@ -80,23 +80,29 @@ std::string chart_places(const std::vector<PageChart>& charts) {
   return html;
 }
 
-std::string row_html(const std::vector<std::string>& cells, const char* others) {
+std::string cell_html(const char* kind, const std::string& text, const std::string& link) {
+  if (link.empty()) return fmt::format("<{0}>{1}</{0}>", kind, escaped(text));
+  return fmt::format("<{0}><a href=\"{2}\">{1}</a></{0}>", kind, escaped(text), escaped(link));
+}
+
+std::string row_html(const std::vector<std::string>& cells, const char* others,
+                     const std::string& link = "") {
   std::string html = "<tr>";
-  for (size_t i = 0; i < cells.size(); ++i) {
-    const char* kind = i == 0 ? "th" : others;
-    html += fmt::format("<{0}>{1}</{0}>", kind, escaped(cells[i]));
-  }
+  for (size_t i = 0; i < cells.size(); ++i)
+    html += cell_html(i == 0 ? "th" : others, cells[i], i == 0 ? link : "");
   return html + "</tr>\n";
 }
 
 std::string table_html(const PageTable& table) {
   std::string rows;
   if (!table.header.empty()) rows += "<thead>" + row_html(table.header, "th") + "</thead>";
-  for (const auto& row : table.rows) rows += row_html(row, "td");
+  for (size_t i = 0; i < table.rows.size(); ++i)
+    rows += row_html(table.rows[i], "td", i < table.links.size() ? table.links[i] : "");
   return fmt::format(
-      "<section><details{}><summary>{}</summary><div class=\"scroll\"><table>{}</table></div>"
+      "<section{}><details{}><summary>{}</summary><div class=\"scroll\"><table{}>{}</table></div>"
       "</details></section>\n",
-      table.folded ? "" : " open", escaped(table.title), rows);
+      table.sortable ? " class=\"wide\"" : "", table.folded ? "" : " open", escaped(table.title),
+      table.sortable ? " class=\"sortable\"" : "", rows);
 }
 
 // One picture's caption is as wide as the picture; several stand in rows.

@@ -31,7 +31,10 @@ struct PageTable {
   std::string title;
   std::vector<std::string> header;  // empty: none
   std::vector<std::vector<std::string>> rows;
-  bool folded = false;  // shown when asked for
+  bool folded = false;    // shown when asked for
+  bool sortable = false;  // by a click on a column's header
+  // By row: where its first cell leads, relative to the page; "" or none: nowhere.
+  std::vector<std::string> links{};
 };
 
 struct PagePicture {

@@ -20,7 +20,7 @@ ExitCode run_sample(const SampleCommand& command, World& world) {
     if (ranks.rank() != 0) return;
     trainer::write_npy(command.out, drawn.pictures);
     fmt::print("{}: {}, float32 [{}]; mean of 4p(1 - p) {:.4f}\n", command.out.string(), drawn.what,
-               fmt::join(drawn.pictures.sizes(), ", "), blur_of(drawn.pictures));
+               fmt::join(drawn.pictures.sizes(), ", "), sharpness_of(drawn.pictures));
   });
   return ExitCode::kDone;
 }

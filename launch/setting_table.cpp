@@ -8,7 +8,21 @@
 namespace elbow::launch {
 namespace {
 
-using namespace kinds;
+using kinds::at;
+using kinds::changeable;
+using kinds::choice;
+using kinds::duration;
+using kinds::integer;
+using kinds::integer_in;
+using kinds::integer_list;
+using kinds::integer_list_or_none;
+using kinds::integer_or_auto;
+using kinds::number;
+using kinds::optional_number;
+using kinds::path;
+using kinds::Range;
+using kinds::seed;
+using kinds::yes_or_no;
 using trainer::Settings;
 
 trainer::RateStage stage_from_text(const std::string& text) {

@@ -28,6 +28,7 @@ at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
                             Activation activation, bool input_gradient) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto& bias = places.bias;
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
     const auto multiplied = operand(x, places.weight);
@@ -45,6 +46,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto x = saved[0];
     const auto y = saved[1];

@@ -8,7 +8,7 @@
 namespace elbow::launch::figures {
 namespace {
 
-constexpr double kBetween = 96, kTop = 22, kHeight = 170, kSides = 44, kBottom = 10;
+constexpr double kBetween = 112, kTop = 22, kHeight = 170, kSides = 48, kBottom = 10;
 
 Scale scale_of(const ParallelAxis& axis) {
   if (axis.categories.empty()) return scale_around(axis.places, axis.logarithmic);
@@ -39,14 +39,23 @@ std::vector<Point> bend(const Point& from, const Point& to) {
   return points;
 }
 
+std::string shortened(const std::string& label) {
+  constexpr size_t kLongest = 16;
+  return label.size() <= kLongest ? label : label.substr(0, kLongest - 1) + "…";
+}
+
 void draw_axis(Canvas& canvas, const ParallelAxis& axis, const Scale& scale, double x) {
   canvas.line({{x, kTop}, {x, kTop + kHeight}}, {.colour = kMuted, .width = 0.8});
   canvas.text({x, kTop - 8}, axis.name, {.size = 8, .bold = true, .across = Anchor::kMiddle});
   for (const auto& tick : ticks_along(axis, scale)) {
     const double y = y_of(scale, tick.value);
+    const TextStyle style{
+        .size = 7, .colour = kMuted, .across = Anchor::kEnd, .along = Anchor::kMiddle};
+    const std::string label = shortened(tick.label);
+    const double width = canvas.width_of(label, style);
     canvas.line({{x - 2, y}, {x, y}}, {.colour = kMuted, .width = 0.8});
-    canvas.text({x - 4, y}, tick.label,
-                {.size = 7, .colour = kMuted, .across = Anchor::kEnd, .along = Anchor::kMiddle});
+    canvas.fill({x - 5 - width, y - 4.5, width + 2, 9}, kPaper.faded(0.85));  // over the curves
+    canvas.text({x - 4, y}, label, style);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 
 #include "launch/figures/axes.h"
 #include "launch/figures/colour_scale.h"
@@ -44,6 +45,14 @@ void draw_point(Axes& axes, const RatePoint& point, const Colour& colour) {
     axes.curve({point.rate, point.rate},
                {point.distortion - distortion, point.distortion + distortion}, bar);
   axes.discs({point.rate}, {point.distortion}, 2.6, colour);
+}
+
+// Of numbers that are all whole, such as counts; nothing for others.
+std::optional<std::vector<Tick>> ticks_of_counts(const std::vector<double>& values) {
+  const bool whole = std::all_of(values.begin(), values.end(), [](double value) {
+    return !std::isfinite(value) || value == std::floor(value);
+  });
+  return whole ? std::optional(whole_ticks(scale_around(values))) : std::nullopt;
 }
 
 }  // namespace
@@ -98,7 +107,8 @@ Figure trial_dots(const std::vector<double>& x, const std::string& x_label,
                          .x_label = x_label,
                          .y_label = panels[p].y_label,
                          .x = scale_around(x, logarithmic),
-                         .y = scale_around(panels[p].y)});
+                         .y = scale_around(panels[p].y),
+                         .y_ticks = ticks_of_counts(panels[p].y)});
               std::map<double, std::pair<double, double>> sums;  // by x: sum, count
               for (size_t i = 0; i < std::min(x.size(), panels[p].y.size()); ++i) {
                 if (!std::isfinite(x[i]) || !std::isfinite(panels[p].y[i])) continue;

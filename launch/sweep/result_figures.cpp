@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "launch/figures/parallel_coordinates.h"
 #include "launch/figures/posterior_panels.h"
@@ -132,38 +133,25 @@ NamedFigure coordinates_figure(const SweepResults& results) {
           figures::parallel_coordinates(axes, index_of_best)};
 }
 
-// Trials with codes by increasing weight, one for each weight where there are many.
-std::vector<const TrialCodes*> shown_codes(const SweepResults& results,
-                                           const std::vector<TrialCodes>& codes) {
-  std::vector<std::pair<double, const TrialCodes*>> sorted;
-  for (const auto& one : codes) {
-    const auto trial = std::find_if(results.trials.begin(), results.trials.end(),
-                                    [&](const LedgerTrial& t) { return t.number == one.trial; });
-    if (trial != results.trials.end()) sorted.emplace_back(weight_of(results, *trial), &one);
-  }
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<const TrialCodes*> shown;
-  for (size_t i = 0; i < sorted.size() && shown.size() < kShownPanels; ++i) {
-    const bool repeated = i > 0 && sorted[i].first == sorted[i - 1].first;
-    if (!repeated || sorted.size() <= kShownPanels) shown.push_back(sorted[i].second);
-  }
-  return shown;
+const LedgerTrial* trial_of(const SweepResults& results, int64_t number) {
+  const auto found = std::find_if(results.trials.begin(), results.trials.end(),
+                                  [&](const LedgerTrial& trial) { return trial.number == number; });
+  return found == results.trials.end() ? nullptr : &*found;
 }
 
 NamedFigure posterior_figure(const SweepResults& results, const std::vector<TrialCodes>& codes) {
   std::vector<figures::PosteriorPanel> panels;
-  for (const auto* one : shown_codes(results, codes)) {
-    const int64_t count = std::min(one->mu.size(0), kShownExamples);
-    const auto mu = one->mu.narrow(0, 0, count), sigma = one->sigma.narrow(0, 0, count);
-    const auto plane = figures::active_plane(one->mu);
-    const auto trial = std::find_if(results.trials.begin(), results.trials.end(),
-                                    [&](const LedgerTrial& t) { return t.number == one->trial; });
+  for (const auto& one : codes) {
+    const auto* trial = trial_of(results, one.trial);
+    if (trial == nullptr) continue;
+    const int64_t count = std::min(one.mu.size(0), kShownExamples);
+    const auto plane = figures::active_plane(one.mu);
     panels.push_back({.title = fmt::format("{} {:.4g}, trial {}", weight_name(results),
-                                           weight_of(results, *trial), one->trial),
-                      .codes = figures::on_plane(plane, mu, sigma),
+                                           weight_of(results, *trial), one.trial),
+                      .codes = figures::on_plane(plane, one.mu.narrow(0, 0, count),
+                                                 one.sigma.narrow(0, 0, count)),
                       .plane = plane,
-                      .labels = one->labels});
+                      .labels = one.labels});
   }
   return {"posteriors",
           "Posterior means of held-out examples, by class, and the ellipses (one standard "
@@ -172,6 +160,24 @@ NamedFigure posterior_figure(const SweepResults& results, const std::vector<Tria
 }
 
 }  // namespace
+
+std::vector<int64_t> trials_to_picture(const SweepResults& results) {
+  std::map<double, int64_t> first;  // by weight
+  for (const auto& trial : results.trials) {
+    const double weight = weight_of(results, trial);
+    if (is_complete(trial) && std::isfinite(weight)) first.emplace(weight, trial.number);
+  }
+  std::vector<int64_t> trials;
+  size_t place = 0;
+  for (const auto& [weight, trial] : first) {
+    // Of n weights those that begin another of the kShownPanels parts.
+    const size_t part = place * kShownPanels / first.size();
+    const size_t before = place == 0 ? part + 1 : (place - 1) * kShownPanels / first.size();
+    if (first.size() <= kShownPanels || part != before) trials.push_back(trial);
+    ++place;
+  }
+  return trials;
+}
 
 std::vector<NamedFigure> sweep_figures(const SweepResults& results,
                                        const std::vector<TrialCodes>& codes) {
@@ -187,7 +193,7 @@ std::vector<NamedFigure> sweep_figures(const SweepResults& results,
   if (std::any_of(results.trials.begin(), results.trials.end(), is_complete) &&
       !results.head.axes.empty())
     all.push_back(coordinates_figure(results));
-  if (!shown_codes(results, codes).empty()) all.push_back(posterior_figure(results, codes));
+  if (!codes.empty()) all.push_back(posterior_figure(results, codes));
   return all;
 }
 

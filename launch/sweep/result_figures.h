@@ -19,6 +19,10 @@ struct TrialCodes {
   std::vector<uint8_t> labels{};  // by example; empty: unknown
 };
 
+// The trials whose codes `posteriors` shows: complete ones, the first of each weight of the KL, by
+// increasing weight; at most 16, evenly chosen.
+std::vector<int64_t> trials_to_picture(const SweepResults& results);
+
 // Those for which the results have what they need, in the order of a report: rate_distortion,
 // active_units (with the KL of each trial), rungs (the metric by epoch, pruned trials faint),
 // parallel_coordinates, and with codes posteriors (a panel a trial, by increasing weight of the

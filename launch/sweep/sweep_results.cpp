@@ -9,19 +9,13 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 #include "launch/number_text.h"
 #include "trainer/error.h"
 
 namespace elbow::launch::sweep {
 namespace {
-
-// The value of a finished trial, else the newest epoch's.
-std::optional<double> newest_value(const LedgerTrial& trial) {
-  if (trial.value) return trial.value;
-  if (trial.by_epoch.empty()) return std::nullopt;
-  return trial.by_epoch.rbegin()->second;
-}
 
 std::string number_or_nothing(const std::optional<double>& number) {
   return number ? text_from_number(*number) : "";
@@ -43,20 +37,6 @@ std::string csv_line(const std::vector<std::string>& fields) {
 // The other trial says more of the same trial.
 bool says_more(const LedgerTrial& other, const LedgerTrial& trial) {
   return is_finished(other.state) && !is_finished(trial.state);
-}
-
-// Complete trials, the best first, then the others by number.
-std::vector<const LedgerTrial*> ranked(const SweepResults& results) {
-  std::vector<const LedgerTrial*> trials;
-  for (const auto& trial : results.trials) trials.push_back(&trial);
-  const auto key = [&](const LedgerTrial* trial) {
-    const bool complete = trial->state == TrialState::kComplete && trial->value;
-    const double sign = results.head.larger_is_better ? -1 : 1;
-    return std::tuple(!complete, complete ? sign * *trial->value : 0.0, trial->number);
-  };
-  std::sort(trials.begin(), trials.end(),
-            [&](const auto* a, const auto* b) { return key(a) < key(b); });
-  return trials;
 }
 
 double variance(const std::vector<double>& values) {
@@ -110,6 +90,25 @@ SweepResults merged(std::span<const LedgerContents> ledgers) {
   }
   for (const auto& [number, trial] : by_number) results.trials.push_back(*trial);
   return results;
+}
+
+std::vector<const LedgerTrial*> ranked(const SweepResults& results) {
+  std::vector<const LedgerTrial*> trials;
+  for (const auto& trial : results.trials) trials.push_back(&trial);
+  const auto key = [&](const LedgerTrial* trial) {
+    const bool complete = trial->state == TrialState::kComplete && trial->value;
+    const double sign = results.head.larger_is_better ? -1 : 1;
+    return std::tuple(!complete, complete ? sign * *trial->value : 0.0, trial->number);
+  };
+  std::sort(trials.begin(), trials.end(),
+            [&](const auto* a, const auto* b) { return key(a) < key(b); });
+  return trials;
+}
+
+std::optional<double> newest_value(const LedgerTrial& trial) {
+  if (trial.value) return trial.value;
+  if (trial.by_epoch.empty()) return std::nullopt;
+  return trial.by_epoch.rbegin()->second;
 }
 
 const LedgerTrial* best_trial(const SweepResults& results) {

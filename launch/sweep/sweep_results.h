@@ -30,6 +30,12 @@ struct SweepResults {
 // the ledgers are of different sweeps (fingerprints); at least one ledger.
 SweepResults merged(std::span<const LedgerContents> ledgers);
 
+// All trials: the complete ones, the best first, then the others by number.
+std::vector<const LedgerTrial*> ranked(const SweepResults& results);
+
+// The value of a finished trial, else the newest epoch's; nothing where there is neither.
+std::optional<double> newest_value(const LedgerTrial& trial);
+
 // The complete trial with the best value; among equals the lowest number. nullptr where none is
 // complete.
 const LedgerTrial* best_trial(const SweepResults& results);

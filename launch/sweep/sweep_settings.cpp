@@ -3,7 +3,13 @@
 namespace elbow::launch::sweep {
 namespace {
 
-using namespace kinds;
+using kinds::at;
+using kinds::choice;
+using kinds::integer;
+using kinds::integer_or_auto;
+using kinds::Range;
+using kinds::seed;
+using kinds::yes_or_no;
 using S = SweepSettings;
 
 std::vector<SweepSetting> make_table() {

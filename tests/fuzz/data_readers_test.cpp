@@ -383,7 +383,8 @@ std::string good_ledger() {
           .trial = 3, .state = sweep::TrialState::kComplete, .value = -150.25, .time = {}},
       sweep::EpochReported{.trial = 0, .epoch = 1, .value = -160}};
   std::string text = sweep::head_lines(head);
-  sweep::LedgerContents contents{.head = head};
+  sweep::LedgerContents contents;
+  contents.head = head;
   for (const auto& event : events) {
     contents.apply(event);
     const auto trial = std::visit([](const auto& one) { return one.trial; }, event);

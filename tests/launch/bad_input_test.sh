@@ -67,6 +67,7 @@ refused 2 "there is no folder nowhere|run folder" report nowhere
 mkdir -p no_run && refused 2 "no_run|config.cfg|elbow train" report no_run
 refused 2 "--out|empty" report no_run --out ""
 refused 2 "unknown flag --outt|did you mean --out" report no_run --outt x
+mkdir -p torn && printf 'no ledger\n' >torn/ledger.jsonl && refused 4 "line 1 of the ledger torn/ledger.jsonl|damaged" report torn
 mkdir -p half && printf '[train]\nepochs = 3\n' >half/config.cfg && echo '{"split":' >half/metrics.jsonl
 refused 3 "half/metrics.jsonl:1|remove the line" report half
 rm half/metrics.jsonl && mkdir half/traces && echo none >half/traces/posterior_epoch_0001.npy

@@ -43,6 +43,16 @@ check "several runs stand side by side" test -s both/report.html -a -s both/figu
 check "with the settings in which they differ" contains both/report.html "<tr><th>model.latent</th><td>2</td><td>5</td></tr>"
 check "two ranks report as one" "$launcher" -n 2 report run
 
+# --- A sweep, from its ledger alone ----------------------------------------------------------------------------------------
+mkdir sweep
+ELBOW_LEDGER=sweep/ledger.jsonl "$(dirname "$program")/tests/launch_sweep_ledger_test" \
+  --gtest_filter=LedgerTest.AnExampleOfEverythingIsWritten >/dev/null
+"$program" report sweep >/dev/null
+check "a sweep's ledger gives a page, tables and figures" same "$(cd sweep && echo figures/*.png *.csv *.html)" \
+  "figures/parallel_coordinates.png figures/rungs.png frontier.csv results.csv report.html"
+check "with a line for every trial" same "$(wc -l <sweep/results.csv)" 5
+check "a sweep is not put beside runs" fails "$program" report sweep run 2>/dev/null
+
 # --- In a browser ----------------------------------------------------------------------------------------------------------
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
 if [[ -z $browser ]]; then

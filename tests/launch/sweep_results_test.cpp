@@ -10,6 +10,7 @@
 #include "launch/sweep/frontier.h"
 #include "launch/sweep/result_figures.h"
 #include "launch/sweep/sobol.h"
+#include "launch/sweep/sweep_page.h"
 #include "trainer/error.h"
 
 namespace elbow::launch::sweep {
@@ -46,7 +47,8 @@ LedgerTrial trial_of(int64_t number, const std::string& kl_wt, double rate, doub
 }
 
 TEST(SweepResults, MergesShardsByTrialNumber) {
-  LedgerContents first{.head = head_of()}, second{.head = head_of()};
+  LedgerContents first, second;
+  first.head = second.head = head_of();
   first.trials = {trial_of(2, "0.1", 3, 100), trial_of(0, "0.1", 3, 100)};
   first.trials[0].state = TrialState::kRunning;
   second.trials = {trial_of(1, "0.1", 3, 100), trial_of(2, "0.1", 4, 100)};
@@ -138,10 +140,8 @@ SweepResults many_trials() {
     const int64_t last = i % 3 == 2 ? 3 : 9;
     for (int64_t e = 1; e <= last; ++e)
       trial.by_epoch[e] = *trial.value - 40.0 / static_cast<double>(e) * (1 + noise);
-    if (i % 3 == 2) {
-      trial.state = TrialState::kPruned;
-      trial.value = trial.by_epoch[3];
-    }
+    trial.value = trial.by_epoch[last];
+    if (i % 3 == 2) trial.state = TrialState::kPruned;
     results.trials.push_back(std::move(trial));
   }
   return results;
@@ -149,7 +149,7 @@ SweepResults many_trials() {
 
 std::vector<TrialCodes> codes_of(const SweepResults& results) {
   std::vector<TrialCodes> codes;
-  for (int64_t t = 0; t < 12; t += 2) {
+  for (const int64_t t : trials_to_picture(results)) {
     const auto angle = at::arange(600, at::kFloat) * 2.399963F;
     const auto radius =
         (at::arange(600, at::kFloat) / 600).sqrt() *
@@ -162,7 +162,33 @@ std::vector<TrialCodes> codes_of(const SweepResults& results) {
   return codes;
 }
 
-// ELBOW_FIGURES=FOLDER keeps the pictures, to look at.
+TEST(SweepFigures, PosteriorsAreOfOneTrialAWeightAndOfAFewWeights) {
+  auto results = many_trials();
+  EXPECT_THAT(trials_to_picture(results), ElementsAre(0, 1, 3, 4, 6, 7, 9, 10));  // 2, 5, … pruned
+  results.trials.clear();
+  for (int64_t i = 0; i < 100; ++i)
+    results.trials.push_back(trial_of(i, std::to_string(i + 1), 1, 1));
+  const auto chosen = trials_to_picture(results);
+  EXPECT_EQ(chosen.size(), 16u);
+  EXPECT_EQ(chosen.front(), 0);
+  EXPECT_GT(chosen.back(), 90);
+}
+
+TEST(SweepPage, HasATableOfAllTrialsWithLinks) {
+  auto results = many_trials();
+  results.trials[0].values[1] = "<b>";
+  std::vector<std::string> links(results.trials.size());
+  links[1] = "trials/000001/";
+  const auto html = html_of(sweep_page(results, {}, links, {"Trial 3 is not pictured: <i>."}));
+  EXPECT_THAT(html, HasSubstr("36 trials: 24 complete, 12 pruned."));
+  EXPECT_THAT(html, HasSubstr("<tr><th><a href=\"trials/000001/\">1</a></th><td>complete</td>"));
+  EXPECT_THAT(html,
+              HasSubstr("<tr><th>0</th><td>complete</td><td>0.001000</td><td>&lt;b&gt;</td>"));
+  EXPECT_THAT(html, HasSubstr("not pictured: &lt;i&gt;."));
+  EXPECT_THAT(html, HasSubstr("Best by elbo_nats: trial "));
+}
+
+// ELBOW_FIGURES=FOLDER keeps the pictures and a page, to look at.
 TEST(SweepFigures, AllAreDrawnOfASweepAndOfTheSmallestOne) {
   const char* folder = std::getenv("ELBOW_FIGURES");
   const auto results = many_trials();
@@ -175,6 +201,9 @@ TEST(SweepFigures, AllAreDrawnOfASweepAndOfTheSmallestOne) {
     if (folder != nullptr)
       std::ofstream(std::string(folder) + "/" + figure.name + ".png", std::ios::binary) << png;
   }
+  if (folder != nullptr)
+    std::ofstream(std::string(folder) + "/report.html", std::ios::binary)
+        << html_of(sweep_page(results, sweep_figures(results, codes_of(results)), {}, {}));
   EXPECT_THAT(names, ElementsAre("rate_distortion", "active_units", "rungs", "parallel_coordinates",
                                  "posteriors"));
   EXPECT_TRUE(sweep_figures({.head = head_of(), .trials = {}}).empty());

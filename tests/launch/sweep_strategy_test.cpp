@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <limits>
+#include <map>
 
 #include "launch/sweep/asha.h"
 #include "launch/sweep/median_stopping.h"
+#include "launch/sweep/neighbour.h"
 #include "launch/sweep/sobol.h"
 #include "launch/sweep/strategy.h"
+#include "launch/sweep/sweep_config.h"
 
 namespace elbow::launch::sweep {
 namespace {
@@ -97,8 +100,9 @@ TEST(Asha, FindsAGoodTrialWithAThirdOfTheEpochs) {
     while (next < kTrials || !running.empty()) {
       while (std::ssize(running) < rows && next < kTrials) running[next++] = 0;
       for (auto& [trial, done] : running) {
-        asha.tell(trial, ++done, value(trial, done));
+        ++done;
         ++epochs;
+        asha.tell(trial, done, value(trial, done));
       }
       for (auto it = running.begin(); it != running.end();) {
         const bool complete = it->second == kEpochs;
@@ -185,13 +189,41 @@ TEST(Strategy, WithoutPruningOnlyWhatIsNotFiniteStops) {
   EXPECT_FALSE(goes_on(*none, 1));
 }
 
+TEST(Neighbour, IsTheNearestCompleteTrialThatDiffersInTheWeightAlone) {
+  const auto sweep = parse_sweep_text(
+      "[sweep]\nmodel.latent = 2, 3\nobjective.kl_wt = 1e-4, 1e-3, 1e-2, 1e-1\nrepeats = 2\n",
+      "a.cfg");
+  LedgerContents contents;
+  for (const Axis& axis : sweep.space.axes()) contents.head.axes.push_back(range_of(axis));
+  const auto add = [&](int64_t trial, TrialState state) {
+    contents.apply(TrialStarted{
+        .trial = trial, .values = sweep.space.trial(trial).values, .seed = 1, .time = {}});
+    if (is_finished(state))
+      contents.apply(TrialFinished{.trial = trial, .state = state, .value = -1, .time = {}});
+  };
+  const auto nearest = [&](int64_t trial) {
+    return nearest_complete(sweep.space, sweep.space.trial(trial), contents);
+  };
+  EXPECT_EQ(nearest(1), std::nullopt);
+  add(3, TrialState::kComplete);  // two decades away
+  add(2, TrialState::kPruned);
+  add(0, TrialState::kRunning);
+  add(5, TrialState::kComplete);  // another latent
+  add(9, TrialState::kComplete);  // another seed
+  EXPECT_EQ(nearest(1), 3);
+  EXPECT_EQ(nearest(8), 9);
+  contents.apply(
+      TrialFinished{.trial = 0, .state = TrialState::kComplete, .value = -1, .time = {}});
+  EXPECT_EQ(nearest(1), 0);
+}
+
 TEST(TrialQueue, GivesEachTrialOfTheShardOnceByShape) {
   TrialQueue queue(12, Shard{.index = 1, .count = 2}, [](int64_t trial) { return trial % 3; });
   LedgerContents contents;
   contents.apply(TrialStarted{.trial = 3, .values = {}, .seed = 1, .time = {}});
   queue.remove_started(contents);  // left: 1 5 7 9 11
   EXPECT_EQ(queue.left(), 5);
-  EXPECT_EQ(queue.fullest_shape(), 2);
+  EXPECT_EQ(queue.fullest_shape(), 1);  // 1 and 7; shape 2 has 5 and 11
   EXPECT_EQ(queue.ask(2), 5);
   EXPECT_EQ(queue.ask(), 1);
   EXPECT_EQ(queue.ask(0), 9);
