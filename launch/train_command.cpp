@@ -149,6 +149,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     if (!is_complete(*place.found, settings.train, trainer->total_steps())) return std::string();
     fmt::print(report_stream(), "{} is complete: nothing is left to do\n",
                place.found->directory.path().string());
+    tell_launcher(place.found->directory.result());
     return std::string("complete");
   });
   if (!complete.empty()) return ExitCode::kDone;

@@ -119,6 +119,38 @@ for ranks in 1 3; do
   check "$name: resumed once more nothing is left to do" same $? 0
 done
 
+# --- One rank of three is lost ---------------------------------------------------------------------------------------------
+rank_of() {  # NAME RANK
+  local p
+  for p in $(pgrep -f -- "^$program .*--out $1 "); do
+    [[ $(cat "/proc/$p/comm" 2>/dev/null) != elbow-guard ]] &&
+      tr '\0' '\n' 2>/dev/null <"/proc/$p/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$2" && echo "$p"
+  done
+}
+lose() {  # NAME RANK WORD...   sets `code`
+  local name=$1 rank=$2
+  shift 2
+  start "$launcher" -n 3 sweep small.cfg "${slow[@]}" "$@" --out "$name" --progress plain
+  within 60 begun "$name"
+  kill -KILL "$(rank_of "$name" "$rank")"
+  exit_code_of "$process"
+}
+if [[ -n $ELBOW_OPEN_MPI ]] && ((${ELBOW_OPEN_MPI%%.*} >= 5)); then
+  lose lost-group 2 sweep.rows_per_pack=1
+  check "a lost rank that was a group does not end the sweep" same $code 0
+  check "which says so" matches stdout "group 2 on .* is lost"
+  is_whole lost-group "a group lost"
+  lose smaller 1 sweep.ranks_per_group=3 sweep.rows_per_pack=3
+  check "a group that loses a rank goes on" same $code 0
+  check "smaller, and says so" matches stdout "group 0 has lost rank 1 on .*; the others go on"
+  is_whole smaller "a smaller group"
+  lose headless 0 sweep.rows_per_pack=2
+  check "without rank 0 it ends with 75" same $code 75
+  "$launcher" -n 2 resume headless >headless.out 2>headless.err </dev/null
+  check "and goes on when it is resumed" same $? 0
+  is_whole headless "without rank 0, then resumed"
+fi
+
 # --- A trial that diverges -------------------------------------------------------------------------------------------------
 diverging=(model.activation=identity model.posterior=softplus_squared sweep.optimizer.lr='1e-2, 9e-3, 1, 8e-3, 2e-2, 7e-3')
 sweep nan 2 sweep.rows_per_pack=3 "${diverging[@]}"
