@@ -115,12 +115,13 @@ class MpiCommunicator final : public Communicator {
     MPI_Group_free(&world);
   }
 
-  // A communicator that lost a peer is not freed: freeing is collective, and dead ranks do not
-  // come.
+  // Once a peer is lost, in this group or another, nothing is freed: freeing is collective, and dead
+  // ranks do not come.
   ~MpiCommunicator() override {
     int finalized = 0;
     MPI_Finalized(&finalized);
-    if (finalized == 0 && usable_ && comm_ != MPI_COMM_WORLD) MPI_Comm_free(&comm_);
+    if (finalized == 0 && usable_ && session_.healthy() && comm_ != MPI_COMM_WORLD)
+      MPI_Comm_free(&comm_);
   }
 
   int rank() const override { return rank_; }

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "launch/cluster/sweep_directory.h"
 #include "launch/config_level.h"
 #include "launch/nearest_name.h"
 #include "launch/number_text.h"
@@ -20,7 +21,8 @@ constexpr const char* kMainFooter = R"(Examples:
   elbow train configs/pytorch_examples.cfg --out runs/first
   elbow train configs/kl_vae.cfg objective.kl_wt=1e-2 train.epochs=100
   launch/elbow -n 4 train train.reproducible=exact     four ranks under MPI
-  elbow resume runs/first                              go on with a run that was interrupted
+  elbow resume runs/first                              go on with a run, or a sweep, that was interrupted
+  elbow sweep configs/sweep_kl.cfg                     many trials, such as one for each kl_wt
   elbow report runs/first                              figures and report.html of a run
   elbow evaluate runs/first --importance-samples 5000  measure what was trained
   elbow sample runs/first --kind traversal --out a.png draw from it
@@ -38,6 +40,29 @@ constexpr const char* kTrainFooter = R"(Examples:
   elbow train my.cfg data.source=idx data.dir=/data/fashion --progress plain
 
 `elbow config --keys` lists the keys.)";
+
+constexpr const char* kSweepFooter = R"(Examples:
+  elbow sweep configs/sweep_kl.cfg                     every kl_wt of the file, here, one trial after another
+  launch/elbow -n 8 sweep configs/sweep_kl.cfg --out runs/kl          eight ranks, each training trials of its own
+  launch/elbow -n 8 sweep configs/sweep_kl.cfg sweep.ranks_per_group=4 sweep.pruning=asha
+  elbow sweep my.cfg sweep.objective.kl_wt='logspace(1e-4, 1e-1, 12)' sweep.repeats=2
+  elbow sweep my.cfg --out runs/kl --resume auto --shard $SLURM_ARRAY_TASK_ID/8       in a job array of eight
+  elbow resume runs/kl                                 what is left of it, on however many ranks
+
+A file for sweeps is one for training with a section [sweep]. Its axes are lines named by the key of a setting:
+  objective.kl_wt = 1e-3, 1e-2, 1e-1                   or linspace(a, b, n), logspace(a, b, n), and for search = random or
+                                                       sobol uniform(a, b), loguniform(a, b), choice(a, b, c)
+  model.encoder = 500; 500, 300                        values that are lists are parted by ;
+and its settings say what becomes of them:
+  search           grid, list, random or sobol; trials and seed say how many are drawn, and which
+  repeats          of each configuration, with train.seed, train.seed + 1, ...
+  metric           what decides (elbo_nats), pruning whether the worse trials are stopped early: none, asha or median
+  ranks_per_group  ranks that train one pack of trials together, rows_per_pack how many trials that is (auto: what is fastest)
+  retries          of a trial that something around it has ended
+
+Each trial has a folder like a run's, SWEEP/trials/000017, for elbow report, evaluate, sample and resume. SWEEP/ledger.jsonl says
+what has happened, for optuna.load_study and optuna-dashboard too. A trial that becomes NaN fails alone. Whatever is killed,
+finished trials stay finished, and the others go on from their checkpoints.)";
 
 constexpr const char* kResumeFooter = R"(Examples:
   elbow resume runs/first
@@ -113,7 +138,8 @@ class Help : public CLI::Formatter {
     return fmt::format("\nUsage: elbow {}{}\n", is_verb ? app->get_name() : "COMMAND ...",
                        app->get_name() == "bench"    ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
                        : app->get_name() == "report" ? " RUN [RUN ...] [--out FOLDER]"
-                       : app->get_name() == "resume" ? " RUN [key=value ...] [FLAGS]"
+                       : app->get_name() == "resume" ? " RUN|SWEEP [key=value ...] [FLAGS]"
+                       : app->get_name() == "sweep"  ? " FILE [key=value ...] [FLAGS]"
                        : opens_run(app)              ? " RUN [key=value ...] [FLAGS]"
                        : is_verb                     ? " [CONFIG] [key=value ...] [FLAGS]"
                                                      : "");
@@ -123,8 +149,12 @@ class Help : public CLI::Formatter {
     if (app->get_name() == "report")
       return "\nRUN         a run folder, as `elbow train` wrote it\n";
     if (app->get_name() == "resume")
-      return "\nRUN         a run's folder\n"
+      return "\nRUN         a run's folder, or SWEEP, a sweep's\n"
              "key=value   settings that replace the run's, such as train.epochs=200\n";
+    if (app->get_name() == "sweep")
+      return "\nFILE        a .cfg file with a section [sweep]\n"
+             "key=value   settings that replace the file's, such as train.epochs=3 or "
+             "sweep.repeats=2\n";
     if (opens_run(app))
       return "\nRUN         a folder that `elbow train` wrote; the run may still be going on\n"
              "key=value   train.threads, train.device or data.dir, where this machine differs\n";
@@ -145,6 +175,7 @@ struct Flags {
   std::string init_from;
   std::string resume = "never";
   std::string progress = "auto";
+  std::string shard = "1/1";
   bool keys = false;
   bool json = false;
   std::string checkpoint = "latest";
@@ -162,6 +193,7 @@ struct Grammar {
                "elbow"};
   Flags flags;
   CLI::App* train = nullptr;
+  CLI::App* sweep = nullptr;
   CLI::App* resume = nullptr;
   CLI::App* config = nullptr;
   CLI::App* bench = nullptr;
@@ -191,10 +223,12 @@ struct Grammar {
                      "never: a folder that holds a run is refused; auto: it is gone on with")
         ->type_name("auto|never|must");
     add_progress(train);
-    resume = app.add_subcommand("resume", "Go on with a run, on however many ranks");
+    add_sweep();
+    resume = app.add_subcommand("resume", "Go on with a run or a sweep, on however many ranks");
     resume->footer(kResumeFooter);
     resume->allow_extras();
     resume->add_option("words", flags.words);
+    add_shard(resume);
     add_progress(resume);
     config = app.add_subcommand("config", "Print the settings that hold and where each comes from");
     config->footer(kConfigFooter);
@@ -219,6 +253,27 @@ struct Grammar {
     add_sample();
     export_verb = verb_on_run("export", "Write the network for other programs", kExportFooter);
     export_verb->add_option("--out", flags.out, "Folder to write")->type_name("DIR");
+  }
+
+  void add_sweep() {
+    sweep = app.add_subcommand("sweep", "Train many trials, such as one for each kl_wt");
+    sweep->footer(kSweepFooter);
+    sweep->allow_extras();
+    sweep->add_option("words", flags.words);
+    sweep->add_option("--out", flags.out, "Folder to create (default runs/NAME-DATE-TIME)")
+        ->type_name("SWEEP");
+    sweep
+        ->add_option("--resume", flags.resume,
+                     "never: a folder that holds a sweep is refused; auto: it is gone on with")
+        ->type_name("auto|never|must");
+    add_shard(sweep);
+    add_progress(sweep);
+  }
+
+  void add_shard(CLI::App* verb) {
+    verb->add_option("--shard", flags.shard,
+                     "Of a sweep every N-th trial, from the I-th, with a ledger of its own")
+        ->type_name("I/N");
   }
 
   CLI::App* verb_on_run(const char* name, const char* what, const char* footer) {
@@ -281,8 +336,9 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names = {"train",  "resume", "config", "bench", "evaluate",
-                                                 "encode", "sample", "export", "report"};
+  static const std::vector<std::string> names = {"train",  "sweep",    "resume", "config",
+                                                 "bench",  "evaluate", "encode", "sample",
+                                                 "export", "report"};
   return names;
 }
 
@@ -315,8 +371,8 @@ void check_first_word(const Grammar& grammar, const std::vector<std::string>& ar
 
 const CLI::App& chosen(const Grammar& grammar) {
   for (const CLI::App* verb :
-       {grammar.train, grammar.resume, grammar.config, grammar.bench, grammar.evaluate,
-        grammar.encode, grammar.sample, grammar.export_verb, grammar.report})
+       {grammar.train, grammar.sweep, grammar.resume, grammar.config, grammar.bench,
+        grammar.evaluate, grammar.encode, grammar.sample, grammar.export_verb, grammar.report})
     if (verb->parsed()) return *verb;
   return grammar.app;
 }
@@ -351,6 +407,12 @@ ProgressStyle progress_style(const Flags& flags) {
                                 {"none", ProgressStyle::kNone}});
 }
 
+Resume resume_choice(const Flags& flags) {
+  return one_of<Resume>(
+      "--resume", flags.resume,
+      {{"auto", Resume::kAuto}, {"never", Resume::kNever}, {"must", Resume::kMust}});
+}
+
 TrainCommand train_command(Flags flags, bool out_given, bool init_from_given) {
   TrainCommand command;
   command.config = take_config(flags.words);
@@ -359,19 +421,40 @@ TrainCommand train_command(Flags flags, bool out_given, bool init_from_given) {
     throw UsageError("--out needs the name of a folder, but is empty");
   if (out_given) command.out = flags.out;
   if (init_from_given) command.init_from = flags.init_from;
-  command.resume =
-      one_of<Resume>("--resume", flags.resume,
-                     {{"auto", Resume::kAuto}, {"never", Resume::kNever}, {"must", Resume::kMust}});
+  command.resume = resume_choice(flags);
   if (command.resume != Resume::kNever && !command.out)
     throw UsageError(fmt::format("--resume {} needs --out, the run's folder", flags.resume));
   command.progress = progress_style(flags);
   return command;
 }
 
-TrainCommand resume_command(Flags flags) {
+SweepCommand sweep_command(Flags flags, bool out_given) {
+  const auto config = take_config(flags.words);
+  if (!config)
+    throw UsageError(
+        "which sweep? `elbow sweep FILE` needs a .cfg file with a section [sweep], such as "
+        "configs/sweep_kl.cfg");
+  SweepCommand command{.config = *config, .words = std::move(flags.words), .shard = flags.shard};
+  if (out_given && flags.out.empty())
+    throw UsageError("--out needs the name of a folder, but is empty");
+  if (out_given) command.out = flags.out;
+  command.resume = resume_choice(flags);
+  if (command.resume != Resume::kNever && !command.out)
+    throw UsageError(fmt::format("--resume {} needs --out, the sweep's folder", flags.resume));
+  command.progress = progress_style(flags);
+  return command;
+}
+
+Command resume_command(Flags flags) {
   if (flags.words.empty() || flags.words.front().find('=') != std::string::npos ||
       flags.words.front().empty())
     throw UsageError("which run? `elbow resume RUN` goes on with the run in the folder RUN");
+  if (const std::filesystem::path folder = flags.words.front(); cluster::holds_sweep(folder)) {
+    flags.words.front() = cluster::SweepDirectory(folder, {}).config();
+    flags.resume = "must";
+    flags.out = folder;
+    return sweep_command(std::move(flags), /*out_given=*/true);
+  }
   TrainCommand command;
   command.resume = Resume::kMust;
   command.out = flags.words.front();
@@ -530,6 +613,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (grammar.train->parsed())
     return train_command(std::move(grammar.flags), grammar.train->count("--out") > 0,
                          grammar.train->count("--init-from") > 0);
+  if (grammar.sweep->parsed())
+    return sweep_command(std::move(grammar.flags), grammar.sweep->count("--out") > 0);
   if (grammar.resume->parsed()) return resume_command(std::move(grammar.flags));
   if (grammar.bench->parsed()) return bench_command(std::move(grammar.flags));
   if (grammar.report->parsed())

@@ -36,6 +36,15 @@ struct TrainCommand {
   ProgressStyle progress = ProgressStyle::kAuto;
 };
 
+struct SweepCommand {
+  std::filesystem::path config;              // with axes
+  std::vector<std::string> words;            // key=value
+  std::optional<std::filesystem::path> out;  // unset: runs/NAME-DATE-TIME
+  std::string shard = "1/1";                 // which of a job array's
+  Resume resume = Resume::kNever;
+  ProgressStyle progress = ProgressStyle::kAuto;
+};
+
 struct ConfigCommand {
   std::optional<std::filesystem::path> config;
   std::vector<std::string> words;
@@ -92,8 +101,9 @@ struct ShowText {
   std::string text;
 };
 
-using Command = std::variant<TrainCommand, ConfigCommand, BenchCommand, EvaluateCommand,
-                             EncodeCommand, SampleCommand, ExportCommand, ReportCommand, ShowText>;
+using Command =
+    std::variant<TrainCommand, SweepCommand, ConfigCommand, BenchCommand, EvaluateCommand,
+                 EncodeCommand, SampleCommand, ExportCommand, ReportCommand, ShowText>;
 
 // `arguments`: without the program's name. Throws UsageError.
 Command parse_command_line(const std::vector<std::string>& arguments);

@@ -35,6 +35,8 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
     world.together([&] { command = parse_command_line(arguments); });
     if (const auto* train = std::get_if<TrainCommand>(&*command))
       return run_train(*train, arguments, world);
+    if (const auto* sweep = std::get_if<SweepCommand>(&*command))
+      return run_sweep(*sweep, arguments, world);
     if (const auto* bench = std::get_if<BenchCommand>(&*command)) return run_bench(*bench, world);
     if (std::holds_alternative<ReportCommand>(*command)) {
       world.from_rank_0([&] {

@@ -20,6 +20,8 @@ ExitCode run_report(const ReportCommand& command);
 // Every rank of `world` calls it.
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world);
+ExitCode run_sweep(const SweepCommand& command, const std::vector<std::string>& arguments,
+                   World& world);
 ExitCode run_bench(const BenchCommand& command, World& world);
 ExitCode run_evaluate(const EvaluateCommand& command, World& world);
 ExitCode run_encode(const EncodeCommand& command, World& world);

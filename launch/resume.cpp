@@ -44,13 +44,16 @@ std::optional<FoundRun> find_run(const std::optional<std::filesystem::path>& out
   auto newest = trainer::load_newest(directory);
   run.checkpoint = std::move(newest.checkpoint);
   run.damaged = std::move(newest.damaged);
-  run.says_complete = trainer::says_complete(directory.result());
+  run.status = trainer::status_in(directory.result());
   return run;
 }
 
 std::string mkl_branch_of(const FoundRun& run) {
-  if (!run.checkpoint) return "";
-  const auto& settings = run.checkpoint->checkpoint.identity.exact_settings;
+  return run.checkpoint ? mkl_branch_of(run.checkpoint->checkpoint.identity) : "";
+}
+
+std::string mkl_branch_of(const trainer::RunIdentity& identity) {
+  const auto& settings = identity.exact_settings;
   const auto branch = settings.find("mkl_branch");
   // "avx512,strict"
   return branch == settings.end() ? "" : branch->second.substr(0, branch->second.find(','));
@@ -95,7 +98,7 @@ void check_identity(const FoundRun& run, const ParsedConfig& config,
 }
 
 bool is_complete(const FoundRun& run, const trainer::TrainSettings& settings, int64_t total_steps) {
-  if (!run.says_complete) return false;
+  if (run.status != trainer::RunStatus::kComplete) return false;
   return !run.checkpoint ||
          trainer::is_over(run.checkpoint->checkpoint.progress.at(0), settings, total_steps);
 }

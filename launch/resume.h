@@ -14,6 +14,7 @@
 #include "trainer/checkpoint.h"
 #include "trainer/dataset.h"
 #include "trainer/run_directory.h"
+#include "trainer/run_files.h"
 #include "trainer/run_lock.h"
 
 namespace elbow::launch {
@@ -23,9 +24,9 @@ struct FoundRun {
   trainer::RunDirectory directory;
   std::unique_ptr<trainer::RunLock> lock;
   std::optional<trainer::StoredCheckpoint>
-      checkpoint;                    // the newest good one; unset: from the start
-  std::vector<std::string> damaged;  // a sentence for each newer one
-  bool says_complete = false;        // its result.json does
+      checkpoint;                            // the newest good one; unset: from the start
+  std::vector<std::string> damaged;          // a sentence for each newer one
+  std::optional<trainer::RunStatus> status;  // in its result.json
 };
 
 // Nothing where a new run is to be made in `out`. Waits for another process to leave the folder.
@@ -37,6 +38,7 @@ std::unique_ptr<trainer::RunLock> lock_run(const trainer::RunDirectory& director
 
 // The MKL branch that exact mode had when the run was begun; "" where there was none.
 std::string mkl_branch_of(const FoundRun& run);
+std::string mkl_branch_of(const trainer::RunIdentity& identity);
 
 // What this launch's numbers follow from.
 trainer::RunIdentity identity_of(const ParsedConfig& config, const Devices& devices,

@@ -28,9 +28,9 @@ trainer::RunDirectory create_run_folder(const std::optional<std::filesystem::pat
   return trainer::RunDirectory::create(out ? *out : unused_folder(name));
 }
 
-void tell_launcher(const trainer::RunDirectory& run) {
+void tell_launcher(const std::filesystem::path& result) {
   if (const char* file = std::getenv("ELBOW_RESULT_FILE"); file != nullptr && *file != '\0')
-    trainer::replace_text_file(file, std::filesystem::absolute(run.result()).string());
+    trainer::replace_text_file(file, std::filesystem::absolute(result).string());
 }
 
 }  // namespace elbow::launch

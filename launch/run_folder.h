@@ -13,8 +13,9 @@ namespace elbow::launch {
 trainer::RunDirectory create_run_folder(const std::optional<std::filesystem::path>& out,
                                         const std::string& name);
 
-// Where the environment has ELBOW_RESULT_FILE, the absolute path of the run's result.json is
-// written into the file that it names: launch/elbow takes the run's exit code from there.
-void tell_launcher(const trainer::RunDirectory& run);
+// Where the environment has ELBOW_RESULT_FILE, the absolute path of `result`, which is the
+// result.json of a run or a sweep, is written into the file that it names: launch/elbow takes the
+// exit code from there.
+void tell_launcher(const std::filesystem::path& result);
 
 }  // namespace elbow::launch

@@ -136,6 +136,8 @@ std::string end_text(const trainer::RunResult& result) {
       return (result.interrupted_by.empty() ? "interrupted"
                                             : "interrupted by " + result.interrupted_by) +
              " after " + reached;
+    case trainer::RunStatus::kPruned:
+      return "pruned after " + reached;
     case trainer::RunStatus::kFailed:
       break;
   }

@@ -133,7 +133,7 @@ class TensorboardObserver : public trainer::Observer {
   }
 
   Codec codec() const {
-    return {run_.trainer.model(), run_.trainer.pack().parameters.narrow(0, 0, 1),
+    return {run_.trainer.model(), run_.trainer.pack().parameters.narrow(0, run_.row, 1),
             trainer::request_of(settings().data)};
   }
 
@@ -148,7 +148,7 @@ class TensorboardObserver : public trainer::Observer {
 
   // Training's from the examples of the trace, as trained; held-out ones encoded now.
   void histograms(int64_t step) {
-    const auto trace = run_.trainer.posterior_trace(0);
+    const auto trace = run_.trainer.posterior_trace(run_.row);
     histogram("train", step, trace.select(1, 0), trace.select(1, 1));
     const auto& split = run_.data.selection();
     const auto look = codec();

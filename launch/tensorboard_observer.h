@@ -21,7 +21,8 @@ struct WatchedRun {
   const trainer::Dataset& data;
   const trainer::RunDirectory& directory;
   int64_t steps_done = 0;  // by earlier launches: what the folder holds beyond them is cut
-  std::function<void(const std::string&)> tell;  // what went wrong; the run goes on
+  int64_t row = 0;         // the trainer's
+  std::function<void(const std::string&)> tell{};  // what went wrong; the run goes on
 };
 
 // All must outlive the observer. Appends to what the folder holds. What cannot be written is told

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <stdexcept>
 
-#include "comm/heartbeat.h"
 #include "launch/commands.h"
 #include "launch/effective_config.h"
 #include "launch/progress.h"
@@ -19,28 +18,13 @@
 #include "models/products.h"
 #include "trainer/checkpoint_exchange.h"
 #include "trainer/error.h"
+#include "trainer/run_record.h"
 #include "trainer/starting_weights.h"
 #include "trainer/text_file.h"
 #include "trainer/trial.h"
 
 namespace elbow::launch {
 namespace {
-
-trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
-                              const comm::Communicator& ranks, const trainer::Dataset& data,
-                              const Devices& devices, int64_t threads) {
-  trainer::Manifest manifest{.arguments = arguments,
-                             .mpi = comm::mpi_library(),
-                             .backend = ranks.backend(),
-                             .threads_per_rank = threads,
-                             .data_files = data.files,
-                             .started = trainer::utc_now(),
-                             .exact_settings = devices.exact_settings};
-  manifest.arguments.insert(manifest.arguments.begin(), "elbow");
-  for (int rank = 0; rank < ranks.size(); ++rank)
-    manifest.ranks.push_back({ranks.host(rank), devices.names[rank]});
-  return manifest;
-}
 
 // What watches the run on rank 0.
 std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, WatchedRun run) {
@@ -93,7 +77,7 @@ void take_place(Place& place, const TrainCommand& command, const ParsedConfig& c
           fmt::format("another process has begun a run in {}: choose another folder with --out",
                       place.directory->path().string()));
   }
-  tell_launcher(*place.directory);
+  tell_launcher(place.directory->result());
 }
 
 // What rank 0 says before it goes on with a run.
@@ -118,16 +102,6 @@ std::optional<trainer::Checkpoint> share_checkpoint(World& world,
   if (!checkpoint) checkpoint.emplace();
   trainer::broadcast(world.ranks(), *checkpoint, 0, names);
   return checkpoint;
-}
-
-// From here on the guard of this rank judges it. On a GPU the host may wait for others unseen.
-void watch_rank(comm::MpiSession& session, const trainer::TrainSettings& settings,
-                const Devices& devices, const std::string& folder) {
-  if (!devices.own.is_cpu()) return;
-  const std::chrono::duration<double> timeout(settings.hang_timeout);
-  session.watch({.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(timeout),
-                 .debugger_may_stop = settings.hang_debugger,
-                 .folder = folder});
 }
 
 // Every rank reads the file.
@@ -175,6 +149,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     if (!is_complete(*place.found, settings.train, trainer->total_steps())) return std::string();
     fmt::print(report_stream(), "{} is complete: nothing is left to do\n",
                place.found->directory.path().string());
+    tell_launcher(place.found->directory.result());
     return std::string("complete");
   });
   if (!complete.empty()) return ExitCode::kDone;
@@ -183,7 +158,8 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     world.together([&] { start_from(*command.init_from, *trainer); });
 
   // The folder comes last, so that what is refused leaves none.
-  const auto manifest = manifest_of(arguments, ranks, data, devices, team->size());
+  auto manifest = manifest_of(arguments, ranks, devices.names, data, team->size());
+  manifest.exact_settings = devices.exact_settings;
   std::unique_ptr<trainer::Observer> observer;
   const auto folder = world.from_rank_0([&] {
     take_place(place, command, config);
@@ -208,7 +184,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   });
   if (!first) place.directory.emplace(folder);
 
-  watch_rank(world.session(), settings.train, devices, folder);
+  watch_rank(world, settings.train, devices, folder);
   const auto successor = [&] {
     observer = observer_of(
         command, {config, *trainer, data, *place.directory, trainer->pack().rows[0].step});

@@ -3,7 +3,10 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <chrono>
 
+#include "comm/communicators.h"
+#include "comm/heartbeat.h"
 #include "comm/text.h"
 #include "launch/effective_config.h"
 #include "models/mkl.h"
@@ -77,6 +80,32 @@ std::unique_ptr<Training> prepare_training(World& world,
         training->ranks(world), *training->team, training->devices.own);
   });
   return training;
+}
+
+trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
+                              const comm::Communicator& ranks,
+                              const std::vector<std::string>& device_names,
+                              const trainer::Dataset& data, int64_t threads) {
+  trainer::Manifest manifest{.arguments = arguments,
+                             .mpi = comm::mpi_library(),
+                             .backend = ranks.backend(),
+                             .threads_per_rank = threads,
+                             .data_files = data.files,
+                             .started = trainer::utc_now(),
+                             .exact_settings = {}};
+  manifest.arguments.insert(manifest.arguments.begin(), "elbow");
+  for (int rank = 0; rank < ranks.size(); ++rank)
+    manifest.ranks.push_back({ranks.host(rank), device_names[rank]});
+  return manifest;
+}
+
+void watch_rank(World& world, const trainer::TrainSettings& settings, const Devices& devices,
+                const std::string& folder) {
+  if (!devices.own.is_cpu()) return;
+  const std::chrono::duration<double> timeout(settings.hang_timeout);
+  world.session().watch({.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(timeout),
+                         .debugger_may_stop = settings.hang_debugger,
+                         .folder = folder});
 }
 
 }  // namespace elbow::launch

@@ -13,6 +13,7 @@
 #include "launch/devices.h"
 #include "launch/world.h"
 #include "trainer/dataset.h"
+#include "trainer/run_files.h"
 #include "trainer/thread_team.h"
 #include "trainer/trainer.h"
 
@@ -48,5 +49,15 @@ std::unique_ptr<Training> prepare_training(World& world,
                                            const std::optional<std::filesystem::path>& file,
                                            const std::vector<std::string>& words,
                                            const std::string& mkl_branch = "");
+
+// The circumstances of a run that `ranks` train on devices of these names.
+trainer::Manifest manifest_of(const std::vector<std::string>& arguments,
+                              const comm::Communicator& ranks,
+                              const std::vector<std::string>& device_names,
+                              const trainer::Dataset& data, int64_t threads);
+
+// From here on the guard of this rank judges it. On a GPU the host may wait for others unseen.
+void watch_rank(World& world, const trainer::TrainSettings& settings, const Devices& devices,
+                const std::string& folder);
 
 }  // namespace elbow::launch

@@ -25,11 +25,15 @@ struct Row {
   double sigma_weight = 0;  // on the summed scale
   double l2 = 0;            // on the optimised scale
   double lr = 1e-3;
-  models::RateSchedule rate{};  // what becomes of lr
-  double rate_factor = 1;       // of that, after rollbacks
-  double clip_norm = 0;         // largest norm of the gradient, without L2's; 0: any
-  int64_t epoch = 0;            // epochs begun before this one: keys the order
-  int64_t step = 0;             // optimizer steps made: keys the noise and the schedules
+  models::RateSchedule rate{};    // what becomes of lr
+  double rate_factor = 1;         // of that, after rollbacks
+  double clip_norm = 0;           // largest norm of the gradient, without L2's; 0: any
+  int64_t epoch = 0;              // epochs begun before this one: keys the order
+  int64_t step = 0;               // optimizer steps made: keys the noise and the schedules
+  int64_t last_step = INT64_MAX;  // with train.steps: where the row stops, in an epoch too
+  bool active = true;             // false: an empty place, or a row that is over
+
+  bool steps() const { return active && step < last_step; }
 };
 
 // The weights of the row's loss at its present step. scale: 1, or 1 / observed.

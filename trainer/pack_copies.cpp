@@ -66,11 +66,20 @@ void PackCopies::write_row(int64_t row, const at::Tensor& gate, const Update& up
   tag.copy_(at::where(gate, made, at::full_like(tag, -1)));
 }
 
-int64_t PackCopies::first_row_behind() const {
+std::vector<int64_t> PackCopies::rows_behind() const {
   const auto tags = tags_[1 - current_].cpu();
-  for (int64_t row = 0; row < tags.size(0); ++row)
-    if (tags[row].item<int64_t>() != pack_.rows[row].step + 1) return row;
-  return -1;
+  std::vector<int64_t> behind;
+  for (int64_t row = 0; row < tags.size(0); ++row) {
+    const auto& of = pack_.rows[row];
+    if (of.steps() && tags[row].item<int64_t>() != of.step + 1) behind.push_back(row);
+  }
+  return behind;
+}
+
+void PackCopies::keep_row(int64_t row) {
+  const int next = 1 - current_;
+  parameters_[next].select(0, row).copy_(parameters_[current_].select(0, row));
+  state_[next].select(0, row).copy_(state_[current_].select(0, row));
 }
 
 void PackCopies::flip() {

@@ -10,6 +10,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "comm/host_memory.h"
@@ -35,8 +36,10 @@ class PackCopies {
   // one where not; its tag becomes the row's next step, or none. Nothing waits.
   using Update = std::function<void(at::Tensor parameters, at::Tensor state)>;
   void write_row(int64_t row, const at::Tensor& gate, const Update& update);
-  // The first row of which the other copy does not hold the next step, or -1. The host waits.
-  int64_t first_row_behind() const;
+  // The stepping rows of which the other copy does not hold the next step. The host waits.
+  std::vector<int64_t> rows_behind() const;
+  // Row k of the other copy becomes this one's: a row that stays while others step.
+  void keep_row(int64_t row);
 
   // Makes the other copy the pack's. Local: it is known to be whole.
   void flip();

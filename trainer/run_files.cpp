@@ -22,6 +22,8 @@ const char* text_of(RunStatus status) {
       return "complete";
     case RunStatus::kInterrupted:
       return "interrupted";
+    case RunStatus::kPruned:
+      return "pruned";
     case RunStatus::kFailed:
       break;
   }
@@ -86,14 +88,18 @@ void write_result(const std::filesystem::path& file, const RunResult& result) {
   write_json(file, json);
 }
 
-bool says_complete(const std::filesystem::path& file) {
+std::optional<RunStatus> status_in(const std::filesystem::path& file) {
+  Json json;
   try {
-    const auto bytes = read_file(file);
-    const auto json = Json::parse(bytes, /*callback=*/nullptr, /*allow_exceptions=*/false);
-    return json.is_object() && json.contains("status") && json["status"] == "complete";
+    json = Json::parse(read_file(file), /*callback=*/nullptr, /*allow_exceptions=*/false);
   } catch (const DataError&) {
-    return false;
+    return std::nullopt;
   }
+  if (!json.is_object() || !json.contains("status")) return std::nullopt;
+  for (const auto status :
+       {RunStatus::kComplete, RunStatus::kFailed, RunStatus::kInterrupted, RunStatus::kPruned})
+    if (json["status"] == text_of(status)) return status;
+  return std::nullopt;
 }
 
 std::string utc_now() {

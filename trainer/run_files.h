@@ -33,7 +33,8 @@ struct Manifest {
       exact_settings;  // what exact mode relies on; empty in fast mode
 };
 
-enum class RunStatus { kComplete, kFailed, kInterrupted };
+// kPruned: a sweep has stopped it, because others do better.
+enum class RunStatus { kComplete, kFailed, kInterrupted, kPruned };
 
 struct RunResult {
   RunStatus status = RunStatus::kFailed;
@@ -59,8 +60,8 @@ void write_manifest(const std::filesystem::path& file, const Manifest& manifest)
 void write_result(const std::filesystem::path& file,
                   const RunResult& result);  // "status" stands on a line of its own
 
-// Whether `file` is the result.json of a run that is complete. What cannot be read is not.
-bool says_complete(const std::filesystem::path& file);
+// What the result.json `file` says; nothing where there is none, or it cannot be read.
+std::optional<RunStatus> status_in(const std::filesystem::path& file);
 
 std::string utc_now();  // "2024-01-31T12:00:00Z"
 

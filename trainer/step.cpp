@@ -94,25 +94,54 @@ at::Tensor Step::run(bool stop_vote) {
                     std::min((pack_.batch + 1) * parts_.batch_size, examples)};
   auto result = at::zeros({static_cast<int64_t>(pack_.rows.size()), kMetricSums}, at::kDouble);
   own_seconds_ = 0;
-  for (int64_t k = 0; k < result.size(0); ++k) {
-    const auto& row = pack_.rows[k];
-    ranks_.at(row.step, "gradient sum");
-    if (parts_.data.source) prefetch_next_batch(row);
-    if (rounded_.defined()) round_parameters(k);
-    differentiate(k, batch);
-    double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
-    const bool updated = together_ ? updated_together(k, sums) : updated_here(k, sums);
-    if (!updated) report_nonfinite(k, batch);
-    sums[kLoss] *= sums[kExamples];
-  }
-  if (gated_) require_applied(batch);
-  if (copies_) copies_->flip();
+  nonfinite_.clear();
   int64_t own_examples = 0;
-  for (const auto& slot : slots_) own_examples += slot.positions.size();
-  clock_.add(own_seconds_, own_examples * result.size(0));
-  for (auto& row : pack_.rows) ++row.step;
+  for (int64_t k = 0; k < result.size(0); ++k) {
+    if (!pack_.rows[k].steps()) continue;
+    make_row(k, batch, result);
+    for (const auto& slot : slots_) own_examples += slot.positions.size();
+  }
+  if (gated_) require_applied(batch, result);
+  for (const auto& error : nonfinite_) hold(error.row());
+  for (const auto& error : nonfinite_) pack_.rows[error.row()].active = false;
+  if (copies_) copies_->flip();
+  clock_.add(own_seconds_, own_examples);
+  for (auto& row : pack_.rows)
+    if (row.steps()) ++row.step;
   ++pack_.batch;
   return result;
+}
+
+void Step::make_row(int64_t k, const Range& batch, at::Tensor& result) {
+  const auto& row = pack_.rows[k];
+  ranks_.at(row.step, "gradient sum");
+  if (parts_.data.source) prefetch_next_batch(row);
+  if (rounded_.defined()) round_parameters(k);
+  differentiate(k, batch);
+  double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
+  if (together_ ? updated_together(k, sums) : updated_here(k, sums)) {
+    sums[kLoss] *= sums[kExamples];
+  } else {
+    fail(k, batch, result);
+  }
+}
+
+// The row is not finite: a pack of one ends with it, a larger one goes on without.
+void Step::fail(int64_t k, const Range& batch, at::Tensor& result) {
+  nonfinite_.push_back(blame(k, batch));
+  if (pack_.rows.size() == 1) throw nonfinite_.back();
+  double* sums = result.mutable_data_ptr<double>() + k * kMetricSums;
+  const double votes = sums[kStopVotes];
+  std::fill_n(sums, static_cast<int64_t>(kMetricSums), 0.0);
+  sums[kStopVotes] = votes;
+}
+
+// The copies of a pack change places at each step.
+void Step::hold(int64_t k) {
+  if (!copies_) return;
+  if (together_) ranks_.barrier();
+  copies_->keep_row(k);
+  if (together_) ranks_.barrier();
 }
 
 UpdateRates Step::rates_of(const Row& row) const {
@@ -158,12 +187,12 @@ bool Step::updated_here(int64_t k, double* sums) {
 
 // On a device: whether the updates were made, which the host did not wait for. A sum that was cut
 // short because a peer is gone is told by the next operation.
-void Step::require_applied(const Range& batch) {
-  const int64_t behind = copies_->first_row_behind();
-  if (behind < 0) return;
+void Step::require_applied(const Range& batch, at::Tensor& result) {
+  const auto behind = copies_->rows_behind();
+  if (behind.empty()) return;
   const auto aborted = ranks_.abort_word();
   if (aborted.defined() && aborted.item<int>() != 0) ranks_.barrier();
-  report_nonfinite(behind, batch);
+  for (const int64_t row : behind) fail(row, batch, result);
 }
 
 bool Step::updated_together(int64_t k, double* sums) {
@@ -320,7 +349,7 @@ void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int6
 
 // Not on the way of a healthy step: runs this rank's slices forward again, with the weights that
 // the step began with, to find which term of which example is to blame.
-void Step::report_nonfinite(int64_t k, const Range& batch) {
+NonFinite Step::blame(int64_t k, const Range& batch) {
   const auto& row = pack_.rows[k];
   const int64_t nobody = std::numeric_limits<int64_t>::max();
   // The first bad position of the epoch for each term, negated, so that a maximum over ranks finds
@@ -355,7 +384,7 @@ void Step::report_nonfinite(int64_t k, const Range& batch) {
     where = fmt::format("the epoch's first bad example is {} of split '{}', at position {}", index,
                         parts_.data.name, position);
   }
-  throw NonFinite(
+  return NonFinite(
       k, fmt::format("the {} {} is not finite at step {} (epoch {}): {}; the weights are those "
                      "before this step. Lower "
                      "optimizer.lr, or look at objective.beta and the last lines of metrics.jsonl",

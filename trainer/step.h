@@ -1,6 +1,7 @@
-// One optimizer update of every row of a pack, on one global batch per row: gather, forward,
-// backward, sum over slices and ranks, update. On each rank a row's update is applied wholly or not
-// at all.
+// One optimizer update of every row of a pack that steps, on one global batch per row: gather,
+// forward, backward, sum over slices and ranks, update. On each rank the updates of all rows are
+// applied wholly or not at all: where a peer is lost between two rows, those that were updated go
+// back.
 //
 // Ranks of one host share the update: each does some columns of every row, into the other of two
 // copies of the pack, which becomes the pack's when all are done. Elsewhere each rank does all.
@@ -68,13 +69,24 @@ class Step {
   int64_t batches_per_epoch() const;
 
   // Makes one step of the pack and advances its counters (what an epoch's end means is the caller's
-  // business). Returns the sums over the global batch, [K, kMetricSums], equal on all ranks; kLoss
-  // is examples times loss. stop_vote: whether this rank wants to stop; the votes of all ranks are
-  // summed.   Throws NonFinite, comm::PeerLost.
+  // business). Returns the sums over the global batch, [K, kMetricSums], equal on all ranks, zeros
+  // for rows that do not step; kLoss is examples times loss. stop_vote: whether this rank wants to
+  // stop; the votes of all ranks are summed in each row.
+  //
+  // Where a row is not finite a pack of one throws NonFinite, and nothing has changed; in a larger
+  // one that row becomes inactive, with its weights before the step, and the others go on.
+  // Throws comm::PeerLost.
   at::Tensor run(bool stop_vote);
 
   // What the steps since the last call took on this rank, forward and backward, without waits.
   StepTimes take_times() { return clock_.take(); }
+
+  // Rows that the last run() found not to be finite.
+  const std::vector<NonFinite>& nonfinite() const { return nonfinite_; }
+
+  // For a row that does not step any more while others do: its weights stay as they are. Every rank
+  // of the group calls it.
+  void hold(int64_t row);
 
   // mu and sigma of the last step's first example, before the update: [K, 2, latent], float32,
   // equal on all ranks.
@@ -89,14 +101,16 @@ class Step {
   void take_sums(int64_t row, const at::Tensor& summed, double* sums);
   bool updated_here(int64_t row, double* sums);
   bool updated_together(int64_t row, double* sums);
-  void require_applied(const Range& batch);
+  void require_applied(const Range& batch, at::Tensor& result);
   const models::BoundParameters& parameters_of(const Slot& slot, int64_t row) const;
   void round_parameters(int64_t row);
   void prefetch_next_batch(const Row& row);
   void gather_slice(int64_t row, const Range& batch, int64_t slice);
   void forward(int64_t row, int64_t slice);
   void backward(int64_t row, int64_t slice, const at::Tensor& statistics, int64_t batch_size);
-  [[noreturn]] void report_nonfinite(int64_t row, const Range& batch);
+  void make_row(int64_t row, const Range& batch, at::Tensor& result);
+  NonFinite blame(int64_t row, const Range& batch);
+  void fail(int64_t row, const Range& batch, at::Tensor& result);
 
   StepParts parts_;
   Pack& pack_;
@@ -109,6 +123,7 @@ class Step {
   std::vector<Slot> slots_;
   at::Tensor
       rounded_;  // [K, P], bfloat16, of the pack's parameters; undefined without such products
+  std::vector<NonFinite> nonfinite_;
   bool stop_vote_ = false;
   double own_seconds_ = 0;  // of the present step
   StepClock clock_;

@@ -6,11 +6,13 @@
 
 #include <c10/core/Device.h>
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -33,9 +35,24 @@ namespace elbow::trainer {
 struct EpochResult {
   bool interrupted =
       false;  // the ranks agreed to stop before the epoch's end; the metrics are then empty
-  std::vector<SplitMetrics> train;     // one a row
-  std::vector<SplitMetrics> held_out;  // one a row, on Dataset::selection()
+  // One a row; those of rows that are not active have no split.
+  std::vector<SplitMetrics> train;
+  std::vector<SplitMetrics> held_out;  // on Dataset::selection()
+  // Of a pack of several rows: what became not finite in this epoch, and is not active any more.
+  std::vector<NonFinite> nonfinite;
 };
+
+// Who watches the steps of each row; null, or a missing entry: nobody.
+struct RowObservers {
+  RowObservers(std::nullptr_t) {}
+  RowObservers(Observer* of_row_0) : of_rows{of_row_0} {}
+  explicit RowObservers(std::vector<Observer*> of_rows) : of_rows(std::move(of_rows)) {}
+  std::vector<Observer*> of_rows;
+};
+
+// Steps of an epoch, and optimizer steps of a whole run.
+int64_t steps_in_epoch(const TrainSettings& train, const Dataset& data);
+int64_t steps_of(const TrainSettings& train, int64_t steps_per_epoch);
 
 class Trainer {
  public:
@@ -49,23 +66,30 @@ class Trainer {
   // Optimizer steps of the whole run, and the epochs that they begin.
   int64_t total_steps() const;
   int64_t epochs() const { return (total_steps() + steps_per_epoch() - 1) / steps_per_epoch(); }
-  bool finished() const { return pack_.rows[0].step >= total_steps(); }
+  bool finished() const { return pack_.rows[0].step >= total_steps(); }  // of a pack of one row
 
   // Puts named weights, in PyTorch's layout, into every row. Throws std::invalid_argument that
   // names the tensor that does not fit.
   void start_from(const std::vector<std::pair<std::string, at::Tensor>>& weights);
 
+  // A pack of several rows: the place of row `row` is taken by the trial of `settings`, which has
+  // the pack's shape, from its first step or from a snapshot of one row. Rows join where the others
+  // are: at an epoch's beginning, or at the same batch. Every rank calls it. clear_row: nobody.
+  void put_row(int64_t row, const Settings& settings, const Snapshot* from);
+  void clear_row(int64_t row) { pack_.rows.at(row).active = false; }
+
   // From the pack's position to the end of its epoch, or of the run, and the evaluation after it.
   // Each may be
-  // null; `observer` gets on_step only. after_step: called where the epoch goes on after a step, a
-  // place for snapshots. Throws NonFinite and comm::PeerLost, and the pack is then where its last
-  // whole step has left it.
-  EpochResult run_epoch(Observer* observer, const Interruption* interruption,
+  // null; `observers` get on_step only. after_step: called where the epoch goes on after a step, a
+  // place for snapshots. Throws NonFinite (Step says when) and comm::PeerLost, and the pack is then
+  // where its last whole step has left it.
+  EpochResult run_epoch(const RowObservers& observers, const Interruption* interruption,
                         const std::function<void()>& after_step = nullptr);
 
   // A copy of all that the trainer needs to go on from here, equal on all ranks. Local: no rank
   // waits for another. Allowed between steps, and after an exception of run_epoch().
   Snapshot snapshot() const;
+  Snapshot snapshot(int64_t row) const;  // of one row alone
   // Goes to where the snapshot was made, by any trainer of the same settings and number of rows.
   // Every rank does it with an equal snapshot; none waits for another, although the ranks of a host
   // may share the pack's memory: call it where all have left their last step, and let nobody start
@@ -102,15 +126,33 @@ class Trainer {
   // For a pack that is resumed within an epoch: the trace of the steps that are done.
   void set_posterior_trace(int64_t row, const at::Tensor& done);
   int64_t leaves() const { return leaves_of(settings_.train); }
-  int64_t steps_per_epoch() const {
-    return (data_.train.examples() + settings_.train.batch_size - 1) / settings_.train.batch_size;
+  // Batches of its epoch that a row has done, which are fewer than the pack's where it stopped.
+  int64_t batch_of(int64_t row) const {
+    const auto& of = pack_.rows.at(row);
+    return of.step - of.epoch * steps_per_epoch();
   }
+  int64_t steps_per_epoch() const { return steps_in_epoch(settings_.train, data_); }
 
  private:
   at::Tensor initial_weights();
+  void initialise_row(at::Tensor weights, uint64_t seed) const;
+  void start_state(int64_t row);
+  void set_budget(Row& row, const TrainSettings& train) const;
+  void take_row(int64_t row, const RowSnapshot& from);
+  RowSnapshot snapshot_of(int64_t row) const;
   void make_step();
-  void watch_stragglers(Observer* observer);
-  bool out_of_steps() const { return settings_.train.steps > 0 && finished(); }
+  void watch_stragglers(const RowObservers& observers);
+
+  // Of the present launch, and since observers were last told.
+  struct Spell {
+    double seconds;
+    double recent_seconds;
+  };
+  bool in_epoch() const;
+  bool end_of_step(EpochResult& result);
+  StepProgress progress_of(int64_t row, const at::Tensor& recent_sums, const Spell& spell) const;
+  void measure(EpochResult& result);
+  void end_epoch();
 
   Settings settings_;
   const Dataset& data_;
@@ -126,6 +168,7 @@ class Trainer {
   double epoch_seconds_ = 0;  // that they took
   std::optional<std::map<std::string, double>> recon_floor_nats_;
   std::optional<at::Tensor> mean_picture_;  // made before the first evaluation
+  std::optional<at::Tensor> output_bias_;   // made where weights begin with one
   std::unique_ptr<Step> step_;
   StragglerWatch stragglers_;
   TraceRule trace_rule_;

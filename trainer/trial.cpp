@@ -11,12 +11,8 @@
 #include "comm/error.h"
 #include "comm/text.h"
 #include "trainer/checkpoint_exchange.h"
-#include "trainer/checkpoint_rules.h"
-#include "trainer/checkpoint_writer.h"
-#include "trainer/error.h"
 #include "trainer/healing.h"
-#include "trainer/metrics_log.h"
-#include "trainer/posterior_trace.h"
+#include "trainer/run_record.h"
 
 namespace elbow::trainer {
 namespace {
@@ -39,15 +35,6 @@ std::string early_stop_text(const SplitMetrics& best, int64_t patience) {
                      patience, best.split, best.epoch);
 }
 
-// What rank 0 has open while a run goes on.
-struct Recorder {
-  Recorder(const RunDirectory& directory, const WriterParts& writer, uint64_t keep_bytes)
-      : log(directory.metrics(), keep_bytes), checkpoints(writer) {}
-
-  MetricsLog log;
-  CheckpointWriter checkpoints;
-};
-
 class Trial {
  public:
   Trial(const TrialParts& parts, Trainer& trainer)
@@ -59,18 +46,11 @@ class Trial {
   void begin();
   void train();
   void end_epoch(const EpochResult& epoch);
-  bool save_where_due(std::optional<int64_t> ended_epoch, bool new_best);
-  void save();
-  PosteriorTrace trace() const;
-  void resume_trace();
-  Checkpoint checkpoint() const;
   bool roll_back(const NonFinite& error);
   std::optional<Checkpoint> last_good_checkpoint();
-  void forget_checkpoints_after(int64_t step);
 
   void open_record();
   void finish();
-  void save_the_last();
   void describe_the_end();
 
   // How training ended, as far as it has.
@@ -94,7 +74,6 @@ class Trial {
 
   void note(const std::string& sentence);
   void warn(const std::string& sentence);
-  void tell_failures();
 
   comm::Communicator& ranks() const { return trainer_.ranks(); }
   const RunLock* lock() const { return own_lock_ ? &*own_lock_ : parts_.lock; }
@@ -110,17 +89,10 @@ class Trial {
   const Clock::time_point start_ = Clock::now();
   TrialProgress progress_;
   RunResult result_{.status = RunStatus::kComplete, .exit_code = kDone};
-  std::optional<RunLock> own_lock_;   // of a rank that took over
-  std::unique_ptr<Recorder> record_;  // rank 0's
-  Clock::time_point last_due_ = start_;
-  std::optional<Snapshot> first_;  // where a rollback may go back to the start
-  bool trained_ = false;           // nothing is left but to write it down
-
-  using Place = std::pair<int64_t, int64_t>;  // step, batch
-  Place place() const { return {trainer_.pack().rows[0].step, trainer_.pack().batch}; }
-  std::optional<Place> saved_at_;       // what was last handed to the writer
-  std::optional<int64_t> stored_step_;  // of the newest checkpoint that lies on disk
-  std::vector<std::string> unsaved_;    // why saves failed
+  std::optional<RunLock> own_lock_;    // of a rank that took over
+  std::unique_ptr<RunRecord> record_;  // rank 0's
+  std::optional<Snapshot> first_;      // where a rollback may go back to the start
+  bool trained_ = false;               // nothing is left but to write it down
 };
 
 // --- The loop ------------------------------------------------------------------------------------
@@ -152,23 +124,19 @@ void Trial::begin() {
   if (parts_.resumed) {
     trainer_.adopt(parts_.resumed->snapshot);
     progress_ = parts_.resumed->progress.at(0);
-    stored_step_ = parts_.resumed->step();
   } else if (parts_.settings.train.on_nonfinite == "rollback") {
     first_ = trainer_.snapshot();
   }
   if (ranks().rank() != 0) return;
   open_record();
-  record_->log.truncate(progress_.metrics_bytes);
-  if (record_->log.bytes() < progress_.metrics_bytes)
-    warn(fmt::format("{} has lost lines that it had when step {} was saved",
-                     parts_.directory.metrics().string(), parts_.resumed->step()));
-  resume_trace();
-  if (parts_.save_first && !parts_.resumed) save();
+  record_->go_on_from(parts_.resumed ? std::optional(parts_.resumed->step()) : std::nullopt);
+  record_->resume_trace(trainer_);
+  if (parts_.save_first && !parts_.resumed) record_->save();
 }
 
 void Trial::train() {
   const auto after_step = [this] {
-    if (record_) save_where_due(/*ended_epoch=*/std::nullopt, /*new_best=*/false);
+    if (record_) record_->save_where_due();
   };
   const auto& settings = parts_.settings.train;
   while (!is_over(progress_, settings, trainer_.total_steps())) {
@@ -202,72 +170,11 @@ void Trial::end_epoch(const EpochResult& epoch) {
   progress_.epochs_done = train.epoch;
   progress_.train_seconds += train.seconds;
   progress_.train_examples += static_cast<double>(train.examples);
-  if (record_) {
-    require_lock();
-    record_->log.write(train);
-    record_->log.write(held_out);
-    const bool saved = save_where_due(train.epoch, new_best);
-    if (train.epoch == 1 && !saved) record_->checkpoints.save_first_epoch(trace());
-  }
+  if (record_) record_->write_epoch(train, held_out, new_best);
   if (observer_ != nullptr) observer_->on_epoch(train, held_out);
 }
 
-// --- Checkpoints ---------------------------------------------------------------------------------
-
-// Whether it was.
-bool Trial::save_where_due(std::optional<int64_t> ended_epoch, bool new_best) {
-  tell_failures();
-  const SavePoint point{.step = trainer_.pack().rows[0].step,
-                        .ended_epoch = ended_epoch,
-                        .new_best = new_best,
-                        .minutes_since_last = seconds_since(last_due_) / 60};
-  if (!save_is_due(parts_.settings.checkpoint, point)) return false;
-  last_due_ = Clock::now();
-  save();
-  return true;
-}
-
-void Trial::save() {
-  require_lock();
-  if (record_->log.flush()) {
-    saved_at_ = place();
-    record_->checkpoints.save(checkpoint(), trace());
-    return;
-  }
-  unsaved_.push_back(record_->log.failure());
-  note(record_->log.failure() + "; the run goes on, and tries again when the next save is due");
-}
-
-// Of the epoch that the trainer is in, or of the one that it has just ended.
-PosteriorTrace Trial::trace() const {
-  const auto& pack = trainer_.pack();
-  const auto values = trainer_.posterior_trace(0);
-  if (values.size(0) == 0) return {};
-  return {pack.rows[0].epoch + (pack.batch > 0 ? 1 : 0), values.clone()};
-}
-
-// Rank 0: what a resumed run has of the epoch that it is in.
-void Trial::resume_trace() {
-  const auto& pack = trainer_.pack();
-  const int64_t epoch = pack.rows[0].epoch + (pack.batch > 0 ? 1 : 0);
-  const int64_t steps = pack.batch > 0 ? pack.batch : trainer_.steps_per_epoch();
-  if (epoch == 0) return;
-  try {
-    trainer_.set_posterior_trace(
-        0, resume_posterior_traces(parts_.directory.traces(), epoch,
-                                   trainer_.trace_rule().kept(steps), trainer_.model().latent()));
-  } catch (const std::runtime_error& error) {  // of the disk, or of a damaged file
-    note(fmt::format("the posterior's trace is not gone on with: {}", error.what()));
-  }
-}
-
-Checkpoint Trial::checkpoint() const {
-  Checkpoint checkpoint{
-      .snapshot = trainer_.snapshot(), .progress = {progress_}, .identity = parts_.identity};
-  checkpoint.progress[0].seconds += seconds_since(start_);
-  checkpoint.progress[0].metrics_bytes = record_->log.bytes();
-  return checkpoint;
-}
+// --- Rollbacks -----------------------------------------------------------------------------------
 
 // Every rank: goes back to the last good checkpoint, or to the start, with a smaller rate. False
 // where the settings, or the number of rollbacks so far, forbid it. A checkpoint of the very
@@ -279,7 +186,6 @@ bool Trial::roll_back(const NonFinite& error) {
   auto warnings = progress_.warnings;
   const int64_t rollbacks = progress_.rollbacks + 1;
   const double seconds = progress_.seconds;
-  saved_at_.reset();
   const auto back = last_good_checkpoint();
   if (!back && !first_) return false;
   trainer_.adopt(back ? back->snapshot : *first_);
@@ -295,8 +201,8 @@ bool Trial::roll_back(const NonFinite& error) {
   trainer_.set_rate_factor(error.row(), factor);
   if (record_) {
     require_lock();
-    record_->log.truncate(progress_.metrics_bytes);
-    resume_trace();
+    record_->log().truncate(progress_.metrics_bytes);
+    record_->resume_trace(trainer_);
   }
   warn(fmt::format("{}: rollback {} of at most {}, to step {} with {:g} of the learning rate",
                    error.what(), rollbacks, settings.rollback_limit, row.step, factor));
@@ -307,17 +213,8 @@ std::optional<Checkpoint> Trial::last_good_checkpoint() {
   const auto names = tensor_names(trainer_);
   std::optional<Checkpoint> found;
   if (record_) {
-    record_->checkpoints.wait();
-    tell_failures();
-    try {
-      const int64_t step = trainer_.pack().rows[0].step;
-      const auto newest = load_newest(parts_.directory, /*before=*/step);
-      for (const auto& sentence : newest.damaged) warn(sentence);
-      if (newest.checkpoint) found = with_tensors(*newest.checkpoint, names);
-    } catch (const DamagedCheckpoint& damage) {
-      warn(damage.what());
-    }
-    if (found || first_) forget_checkpoints_after(found ? found->step() : -1);
+    found = record_->newest_before_now();
+    if (found || first_) record_->forget_after(found ? found->step() : -1);
   }
   if (comm::broadcast_text(ranks(), found ? "found" : "", 0).empty()) return std::nullopt;
   if (!found) found.emplace();
@@ -325,86 +222,31 @@ std::optional<Checkpoint> Trial::last_good_checkpoint() {
   return found;
 }
 
-// Rank 0: what lies on disk beyond the step that the run goes back to would be taken for its
-// newest.
-void Trial::forget_checkpoints_after(int64_t step) {
-  stored_step_ = step >= 0 ? std::optional(step) : std::nullopt;
-  try {
-    for (const int64_t later : checkpoint_steps(parts_.directory))
-      if (later > step) remove_checkpoint(parts_.directory, later);
-  } catch (const std::filesystem::filesystem_error& error) {
-    warn(error.what());
-  }
-}
-
 // --- The end -------------------------------------------------------------------------------------
 
 void Trial::open_record() {
-  const WriterParts writer{.directory = parts_.directory,
-                           .lock = lock(),
-                           .names = tensor_names(trainer_),
-                           .settings = parts_.settings.checkpoint,
-                           .steps_per_epoch = trainer_.steps_per_epoch()};
-  record_ = std::make_unique<Recorder>(parts_.directory, writer, UINT64_MAX);
+  record_ = std::make_unique<RunRecord>(
+      RecordParts{.directory = parts_.directory,
+                  .lock = lock(),
+                  .trainer = trainer_,
+                  .row = 0,
+                  .settings = parts_.settings.checkpoint,
+                  .identity = parts_.identity,
+                  .progress = progress_,
+                  .start = start_,
+                  .tell = [this](const std::string& sentence) { note(sentence); }});
 }
 
 void Trial::finish() {
   ranks().at(trainer_.pack().rows[0].step, "end");
   describe_the_end();
-  if (record_) {
-    save_the_last();
-    try {
-      require_lock();
-      write_result(parts_.directory.result(), result_);
-    } catch (const std::system_error& error) {
-      result_.exit_code = kFailed;
-      if (result_.error.empty()) result_.error = error.what();
-    }
-  }
+  if (record_) record_->finish(result_);
   take_end(shared_end(ranks(), 0));  // all ranks leave with what rank 0 knows
 }
 
 void Trial::describe_the_end() {
-  result_.epochs_done = progress_.epochs_done;
-  result_.steps_done = trainer_.pack().rows[0].step;
-  result_.final_metrics = progress_.final_metrics;
-  result_.best = progress_.best;
+  describe_end(result_, progress_, trainer_.pack().rows[0], seconds_since(start_));
   result_.recon_floor_nats = trainer_.recon_floor_nats();
-  result_.seconds = progress_.seconds + seconds_since(start_);
-  if (progress_.train_seconds > 0)
-    result_.examples_per_s = progress_.train_examples / progress_.train_seconds;
-  result_.rollbacks = progress_.rollbacks;
-  result_.warnings = progress_.warnings;
-}
-
-// Rank 0: the state as it is. Where that cannot be written, the run has failed.
-void Trial::save_the_last() {
-  record_->checkpoints.wait();
-  tell_failures();
-  const int64_t step = trainer_.pack().rows[0].step;
-  if (saved_at_ != place() || stored_step_ != step || !record_->log.flush()) {
-    save();
-    record_->checkpoints.wait();
-    tell_failures();
-  }
-  if (stored_step_)
-    result_.weights =
-        std::filesystem::relative(parts_.directory.checkpoint(*stored_step_) / "model.safetensors",
-                                  parts_.directory.path())
-            .string();
-  if (!unsaved_.empty())
-    result_.warnings.push_back(
-        fmt::format("{} saves failed, the last one: {}", unsaved_.size(), unsaved_.back()));
-  if (stored_step_ == step && record_->log.failure().empty()) return;
-  if (result_.error.empty())
-    result_.error = fmt::format(
-        "the final checkpoint, of step {}, is not on disk: {}; {}", step, unsaved_.back(),
-        stored_step_ ? fmt::format("the newest there is of step {}: make room and go on from it "
-                                   "with elbow resume",
-                                   *stored_step_)
-                     : "there is no other");
-  result_.status = RunStatus::kFailed;
-  result_.exit_code = kFailed;
 }
 
 // What `root` knows of the end, on all ranks.
@@ -521,11 +363,11 @@ void Trial::catch_up(const Checkpoint& newest, at::Tensor trace, const End& end)
   take_end(end);
   if (!record_ || !(missed_rollback || missed_epoch)) return;
   require_lock();
-  record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
+  record_->log().end_with(progress_.epochs_done, progress_.final_metrics);
   if (!missed_epoch) return;
   if (observer_ != nullptr)
     observer_->on_epoch(progress_.final_metrics[0], progress_.final_metrics[1]);
-  save();
+  record_->save();
 }
 
 // The lock ends with a dead rank 0. One that lives, and was only cut off from here, keeps it, and
@@ -546,9 +388,9 @@ void Trial::take_over() {
   take_lock();
   remove_leftovers(parts_.directory);
   open_record();
-  record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
+  record_->log().end_with(progress_.epochs_done, progress_.final_metrics);
   if (parts_.successor) observer_ = parts_.successor();
-  save();  // what the lost rank was writing may never have come to disk
+  record_->save();  // what the lost rank was writing may never have come to disk
 }
 
 // Where survivors cannot go on: the lowest of them leaves the run folder so that the run can be
@@ -559,7 +401,7 @@ void Trial::leave_after(const std::string& loss) {
     if (!record_) {
       take_lock();
       open_record();
-      record_->log.end_with(progress_.epochs_done, progress_.final_metrics);
+      record_->log().end_with(progress_.epochs_done, progress_.final_metrics);
     }
     if (!trained_) {
       result_.status = RunStatus::kInterrupted;
@@ -567,10 +409,11 @@ void Trial::leave_after(const std::string& loss) {
       result_.error = loss;
     }
     describe_the_end();
-    save_the_last();
+    record_->save_the_last(result_);
     if (!trained_) {
-      result_.status = stored_step_ ? RunStatus::kInterrupted : RunStatus::kFailed;
-      result_.exit_code = stored_step_ ? kResumable : kUnresumable;
+      const bool stored = record_->stored_step().has_value();
+      result_.status = stored ? RunStatus::kInterrupted : RunStatus::kFailed;
+      result_.exit_code = stored ? kResumable : kUnresumable;
     }
     write_result(parts_.directory.result(), result_);
   }
@@ -588,15 +431,6 @@ void Trial::warn(const std::string& sentence) {
   note(sentence);
 }
 
-void Trial::tell_failures() {
-  for (const auto& sentence : record_->checkpoints.take_failures()) {
-    unsaved_.push_back(sentence);
-    note(sentence);
-  }
-  for (const auto& sentence : record_->checkpoints.take_trace_failures()) note(sentence);
-  if (const auto step = record_->checkpoints.take_saved_step()) stored_step_ = step;
-}
-
 }  // namespace
 
 bool is_over(const TrialProgress& progress, const TrainSettings& settings, int64_t total_steps) {
@@ -605,10 +439,6 @@ bool is_over(const TrialProgress& progress, const TrainSettings& settings, int64
   if (last.step >= total_steps) return true;
   return settings.patience > 0 && progress.best &&
          last.epoch - progress.best->epoch >= settings.patience;
-}
-
-TensorNames tensor_names(const Trainer& trainer) {
-  return {trainer.model().layout(), trainer.optimizer().state_names()};
 }
 
 RunResult run_trial(const TrialParts& parts, Trainer& trainer) {

@@ -42,9 +42,6 @@ struct TrialParts {
 // it.
 bool is_over(const TrialProgress& progress, const TrainSettings& settings, int64_t total_steps);
 
-// How a trainer's rows are named in files.
-TensorNames tensor_names(const Trainer& trainer);
-
 // Every rank calls it. Trains to the last epoch, or until the ranks agree to stop, or until a
 // number is not finite and no rollback is left. Rank 0 writes metrics.jsonl and checkpoints as it
 // goes, a last checkpoint, then result.json. The result is equal on all ranks, apart from times.

@@ -44,7 +44,11 @@ train() { refused "$1" "$2" train --out run "${@:3}"; }
 # --- Command line --------------------------------------------------------------------------------------------------------
 refused 2 "which command|--help"
 refused 2 "unknown command 'trian'|did you mean train" trian
-refused 2 "unknown command 'sweep'|train, resume, config" sweep a.cfg
+refused 2 "unknown command 'sweeep'|did you mean sweep|train, sweep, resume, config" sweeep a.cfg
+refused 2 "which sweep|FILE|configs/sweep_kl.cfg" sweep
+refused 2 "which sweep|FILE" sweep train.epochs=3
+refused 2 "nowhere.cfg" sweep nowhere.cfg
+refused 2 "--resume auto|--out" sweep nowhere.cfg --resume auto
 refused 2 "unknown flag --verbose|--help" --verbose
 refused 2 "unknown flag --prgress|did you mean --progress" train --prgress bar
 refused 2 "unknown flag -x" train -x

@@ -16,6 +16,7 @@ announce() { mkdir -p "$run" && echo "$PWD/$run/result.json" >"$ELBOW_RESULT_FIL
 finish() { printf '{\n  "status": "%s",\n  "exit_code": %s,\n  "error": null\n}\n' "$1" "$2" >"$run/result.json"; }
 case $1 in
   no-run) exit "$2" ;;
+  sweep) exit 0 ;;
   ends) announce && finish "$3" "$4" && exit "$5" ;;
   loses-result) announce && exit "$3" ;;
   rank) echo "rank ${OMPI_COMM_WORLD_RANK:-none}" ;;
@@ -72,6 +73,9 @@ expect "a missing program is one sentence" "1 1" \
   "$(ELBOW_PROGRAM=/nowhere/elbow code_of rank) $(grep -c '^elbow: ' "$folder/stderr")"
 
 expect "-n 3 starts three ranks, more than this machine may have cores" 0 "$(code_of -n 3 rank)"
+expect "ranks that end without a word before their run has a folder are 75, although mpirun returned 0" 75 "$(code_of -n 2 sweep x.cfg)"
+expect "unless they were asked for help" 0 "$(code_of -n 2 sweep --help)"
+expect "ranks are ranks" 0 "$(code_of -n 3 rank)"
 expect "and each is a rank" "rank 0 rank 1 rank 2" "$(sort "$folder/stdout" | xargs)"
 mkdir "$folder/elsewhere" && ln -s "$launcher" "$folder/elsewhere/link"
 expect "a link from another folder works" "rank none" "$(cd elsewhere && ./link rank)"

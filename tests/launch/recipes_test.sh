@@ -5,9 +5,17 @@ few_digits digits 400 50
 
 for config in "$repository"/configs/*.cfg; do
   name=$(basename "$config" .cfg)
-  [[ $name == sweep_* ]] && continue  # no recipe of one run; sweep_config_test reads them
   data=(data.source=idx data.dir=digits data.validation=50)
   [[ $name == synthetic ]] && data=(data.examples=400 data.test_examples=50)
+  if [[ $name == sweep_* ]]; then
+    "$program" sweep "$config" "${data[@]}" train.steps=3 train.threads=2 sweep.objective.kl_wt='1e-3, 1e-2' --out "$name" \
+      --progress none >"$name.out" 2>&1 || cat "$name.out"
+    check "$name completes its trials" same "$(value "$name/result.json" complete)" 4
+    check "... and its head gives the command" contains "$config" "sweep configs/$name.cfg"
+    check "... and what to expect" matches "$config" "^# .*Expected"
+    check "... and configs/README.md lists it" contains "$repository/configs/README.md" "$name"
+    continue
+  fi
   "$program" train "$config" "${data[@]}" train.steps=3 train.threads=2 --out "$name" --progress none >"$name.out" 2>&1 ||
     cat "$name.out"
   check "$name makes three steps" same "$(value "$name/result.json" steps_done)" 3

@@ -39,7 +39,7 @@ TEST_F(RunFolder, OfTwoRunsAtTheSameMomentAreDifferent) {
 
 TEST_F(RunFolder, TellsTheLauncherWhereTheResultWillBe) {
   setenv("ELBOW_RESULT_FILE", (folder_.path() / "told").c_str(), /*overwrite=*/1);
-  tell_launcher(create_run_folder("here", "a"));
+  tell_launcher(create_run_folder("here", "a").result());
   std::string told;
   std::getline(std::ifstream(folder_.path() / "told"), told);
   EXPECT_EQ(told, (std::filesystem::current_path() / "here" / "result.json").string());

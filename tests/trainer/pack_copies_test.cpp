@@ -20,6 +20,8 @@ Pack small_pack() {
   return pack;
 }
 
+using Rows = std::vector<int64_t>;
+
 void add_one(at::Tensor parameters, at::Tensor state) {
   parameters.add_(1);
   state.sub_(1);
@@ -28,18 +30,30 @@ void add_one(at::Tensor parameters, at::Tensor state) {
 TEST(PackCopies, AnUpdateIsSeenWhenAllRowsHaveMadeIt) {
   auto pack = small_pack();
   const auto copies = PackCopies::make(pack);
-  EXPECT_EQ(copies->first_row_behind(), 0);
+  EXPECT_EQ(copies->rows_behind(), (Rows{0, 1}));
   const auto open = update_gate(at::ones({kColumns}), {});
   copies->write_row(0, open, add_one);
-  EXPECT_EQ(copies->first_row_behind(), 1);
+  EXPECT_EQ(copies->rows_behind(), Rows{1});
   copies->write_row(1, open, add_one);
-  EXPECT_EQ(copies->first_row_behind(), -1);
+  EXPECT_TRUE(copies->rows_behind().empty());
   EXPECT_TRUE(at::equal(pack.parameters, at::ones({2, kColumns}))) << "not yet";
   copies->flip();
   for (auto& row : pack.rows) ++row.step;
   EXPECT_TRUE(at::equal(pack.parameters, at::full({2, kColumns}, 2.0)));
   EXPECT_TRUE(at::equal(pack.state, at::full({2, 1, kColumns}, -1.0)));
-  EXPECT_EQ(copies->first_row_behind(), 0) << "the other copy holds the step before";
+  EXPECT_EQ(copies->rows_behind(), (Rows{0, 1})) << "the other copy holds the step before";
+}
+
+TEST(PackCopies, ARowThatStaysIsTheSameInBothCopies) {
+  auto pack = small_pack();
+  const auto copies = PackCopies::make(pack);
+  pack.rows[1].active = false;
+  copies->write_row(0, {}, add_one);
+  copies->keep_row(1);
+  EXPECT_TRUE(copies->rows_behind().empty());
+  copies->flip();
+  EXPECT_TRUE(at::equal(pack.parameters[0], at::full({kColumns}, 2.0)));
+  EXPECT_TRUE(at::equal(pack.parameters[1], at::ones({kColumns})));
 }
 
 TEST(PackCopies, ARowBehindAClosedGateStaysAsItIs) {
@@ -50,7 +64,7 @@ TEST(PackCopies, ARowBehindAClosedGateStaysAsItIs) {
   bad[3] = INFINITY;
   copies->write_row(0, update_gate(at::ones({kColumns}), word), add_one);
   copies->write_row(1, update_gate(bad, word), add_one);
-  EXPECT_EQ(copies->first_row_behind(), 1);
+  EXPECT_EQ(copies->rows_behind(), Rows{1});
   copies->flip();
   EXPECT_TRUE(at::equal(pack.parameters[0], at::full({kColumns}, 2.0)));
   EXPECT_TRUE(at::equal(pack.parameters[1], at::ones({kColumns})));

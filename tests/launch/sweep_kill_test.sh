@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Sweeps whose ranks are killed with SIGKILL at random moments, some of them or all, and that are resumed on other numbers of
+# ranks and in other packs: each trial ends complete, once, with the bits that nobody's death has touched.
+#   sweep_kill_test.sh PROGRAM LAUNCHER
+# ELBOW_SWEEPS   how many sweeps (3)      ELBOW_SWEEP_SEED   which moments and ranks (1)
+source "$(dirname "$0")/../support/shell.sh" "$@"
+sweeps=${ELBOW_SWEEPS:-3}
+seed=${ELBOW_SWEEP_SEED:-1}
+trials=16
+few_digits digits 1200 200
+recipe=("$repository/configs/kl_vae.cfg" data.source=idx data.dir="$folder/digits" data.binarise=stochastic model.encoder=32
+  model.decoder=32 train.batch_size=32 train.leaves=4 train.shuffle=true train.epochs=3 optimizer.kind=adam
+  train.reproducible=exact train.threads=1 checkpoint.every_steps=10 checkpoint.keep_last=2
+  sweep.objective.kl_wt='logspace(1e-4, 1e-1, 8)' sweep.repeats=2 --progress plain)
+
+"$program" sweep "${recipe[@]}" sweep.rows_per_pack=1 --out whole >out 2>&1
+check "the undisturbed sweep ends" same $? 0
+check "with all its trials" same "$(value whole/result.json complete)" $trials
+
+# The ranks of a sweep; their guards have another name.
+ranks_of() { pgrep -f -- "^$program (sweep|resume) .*$1( |\$)" | while read -r p; do
+  [[ $(cat "/proc/$p/comm" 2>/dev/null) == elbow-guard ]] || echo "$p"; done; }
+none_left() { [[ -z $(ranks_of "$1") ]]; }
+trial() { printf '%s/trials/%06d' "$1" "$2"; }
+ledger_of() { "$python" -c '
+import json, sys
+ended = {}
+for line in open(sys.argv[1]):
+    entry = json.loads(line)
+    if entry["op_code"] == 6 and entry["state"] != 0: ended.setdefault(entry["trial_id"], []).append(entry["state"])
+print(len(ended), sorted({tuple(states) for states in ended.values()}))' "$1/ledger.jsonl"; }
+
+RANDOM=$seed
+wrong=0 kills=0 restarts=0
+since=$SECONDS
+for ((run = 1; run <= sweeps; ++run)); do
+  for ((launch = 1; launch <= 12; ++launch)); do
+    ranks=$((RANDOM % 3 + 1)) group=$((RANDOM % 2 + 1)) rows=$((RANDOM % 4 + 1)) some=$((RANDOM % 2))
+    start "$launcher" -n $ranks sweep "${recipe[@]}" sweep.ranks_per_group=$group sweep.rows_per_pack=$rows --resume auto \
+      --out "$folder/run-$run"
+    restarts=$((restarts + 1))
+    if ((launch < 4)); then
+      within 60 test -e "run-$run/ledger.jsonl"
+      sleep "$((RANDOM % 3)).$((RANDOM % 10))"
+      mapfile -t victims < <(ranks_of "$folder/run-$run")
+      ((some)) && ((${#victims[@]} > 1)) && victims=("${victims[$((RANDOM % ${#victims[@]}))]}")
+      ((${#victims[@]} > 0)) && kill -KILL "${victims[@]}" 2>/dev/null && kills=$((kills + ${#victims[@]}))
+    fi
+    exit_code_of "$process"
+    within 30 none_left "$folder/run-$run" || { echo "ranks are left" && ranks_of "$folder/run-$run"; }
+    [[ -e run-$run/result.json && $(value "run-$run/result.json" status) == complete ]] && break
+    ((code == 75 || launch < 4)) || { echo "run $run, launch $launch ended with $code" && cat stderr && wrong=$((wrong + 1)); }
+  done
+  ((code == 0)) || { echo "run $run did not end: $code" && cat stderr && wrong=$((wrong + 1)); }
+  if [[ $(ledger_of "run-$run") != "$trials [(1,)]" ]]; then
+    echo "run $run: the ledger has $(ledger_of "run-$run")"
+    wrong=$((wrong + 1))
+  fi
+  for ((t = 0; t < trials; ++t)); do
+    [[ $(weights_of "$(trial "run-$run" $t)") == "$(weights_of "$(trial whole $t)")" &&
+      $(metrics_of "$(trial "run-$run" $t)") == "$(metrics_of "$(trial whole $t)")" ]] && continue
+    echo "run $run: trial $t differs"
+    wrong=$((wrong + 1))
+  done
+done
+check "$kills kills (seed $seed) in $restarts launches of $sweeps sweeps, $((SECONDS - since)) s: every trial complete, once, with its bits" \
+  same $wrong 0
+finish

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# A sweep trains each trial to the bits that it has alone, in any packing, on any number of ranks, and whatever is killed on the
+# way; a trial that diverges fails alone.    sweep_test.sh PROGRAM LAUNCHER
+source "$(dirname "$0")/../support/shell.sh" "$@"
+few_digits digits 600 100  # with 100 for validation 8 steps an epoch of 64; the last has 52 examples
+
+cat >small.cfg <<CFG
+[data]
+source = idx
+dir = $folder/digits
+validation = 100
+binarise = stochastic
+[model]
+encoder = 24
+decoder = 24
+[objective]
+reduction = pixel_mean
+anneal = linear
+anneal_steps = 12
+[optimizer]
+kind = adam
+lr = 1e-2
+[train]
+batch_size = 64
+leaves = 4
+reproducible = exact
+threads = 1
+[sweep]
+search = list
+objective.kl_wt = 1e-4, 1e-3, 1e-2, 1e-1, 2e-3, 2e-2
+optimizer.lr    = 1e-2, 9e-3, 1e-3, 8e-3, 2e-2, 7e-3
+train.epochs    = 2, 5, 3, 6, 1, 4
+CFG
+trials=6
+
+# sweep NAME RANKS WORD...   sets `code`.
+sweep() {
+  local name=$1 ranks=$2
+  shift 2
+  "$launcher" -n "$ranks" sweep small.cfg "$@" --out "$name" --progress plain >"$name.out" 2>"$name.err" </dev/null
+  code=$?
+}
+trial() { printf '%s/trials/%06d' "$1" "$2"; }
+states() { "$python" -c '
+import json, sys
+state = {}
+number = {}
+for line in open(sys.argv[1]):
+    entry = json.loads(line)
+    if entry["op_code"] == 4: state[len(state)] = entry.get("state", 0)
+    if entry["op_code"] == 6: state[entry["trial_id"]] = entry["state"]
+print("".join(str(state[t]) for t in sorted(state)))' "$1/ledger.jsonl"; }
+
+# --- Each alone ------------------------------------------------------------------------------------------------------------
+sweep one 1 sweep.rows_per_pack=1
+check "on one rank, one row: it ends" same $code 0
+check "with all trials complete" same "$(states one)" 111111
+check "result.json says so" same "$(value one/result.json status) $(value one/result.json complete)" "complete $trials"
+check "and each trial's" same "$(value "$(trial one 3)/result.json" status)" complete
+check "results.csv has a line for each" same "$(wc -l <one/results.csv)" $((trials + 1))
+for ((t = 0; t < trials; ++t)); do
+  "$program" train "$(trial one $t)/config.cfg" --out "alone-$t" --progress none >out 2>&1 || cat out
+  check "trial $t has the weights that it has alone" same "$(weights_of "$(trial one $t)")" "$(weights_of "alone-$t")"
+  check "and the metrics" same "$(metrics_of "$(trial one $t)")" "$(metrics_of "alone-$t")"
+done
+check "which differ between trials" differ "$(weights_of alone-0)" "$(weights_of alone-3)"
+check "report, evaluate and resume take a trial for a run" "$program" report "$(trial one 1)"
+"$program" evaluate "$(trial one 1)" --json >out 2>&1
+check "evaluated anew it has its last line's numbers" matches out '"elbo_nats"'
+
+# is_whole NAME WHAT   all trials complete, once each, with the bits of those alone.
+is_whole() {
+  local t wrong=0
+  check "$2: all trials are complete, once each" same "$(states "$1")" 111111
+  for ((t = 0; t < trials; ++t)); do
+    [[ $(weights_of "$(trial "$1" $t)") == "$(weights_of alone-$t)" && $(metrics_of "$(trial "$1" $t)") == "$(metrics_of alone-$t)" ]] ||
+      { wrong=$((wrong + 1)) && echo "trial $t differs"; }
+  done
+  check "$2: with the weights and metrics that they have alone" same $wrong 0
+}
+for world in "1 1 3" "2 1 2" "3 1 1" "2 2 4" "3 2 2" "4 2 6"; do
+  read -r ranks group rows <<<"$world"
+  sweep packed "$ranks" sweep.ranks_per_group="$group" sweep.rows_per_pack="$rows"
+  check "$ranks ranks in groups of $group, packs of $rows: ends" same $code 0
+  ((code == 0)) || cat packed.err
+  is_whole packed "$ranks ranks in groups of $group, packs of $rows"
+  rm -rf packed
+done
+sweep automatic 2
+check "the numbers of rows and groups may be left to it" same $code 0
+is_whole automatic "automatic"
+
+# --- Interrupted, and killed -------------------------------------------------------------------------------------------------
+sweep stopped 2 sweep.rows_per_pack=2 train.max_time=0.001
+check "a sweep whose time is up ends with 75" same $code 75
+check "and says why" contains stopped.out "train.max_time"
+check "result.json says interrupted" same "$(value stopped/result.json status)" interrupted
+"$launcher" -n 3 resume stopped sweep.rows_per_pack=3 train.max_time=none >stopped.out 2>stopped.err </dev/null
+check "it goes on, in mid-epoch, on other ranks and in other packs" same $? 0
+is_whole stopped "stopped in mid-epoch and resumed"
+
+slow=(checkpoint.every_steps=2)
+begun() { compgen -G "$1/trials/*/checkpoints/step_*" >/dev/null; }
+killed() {  # NAME
+  within 60 begun "$1"
+  mapfile -t victims < <(pgrep -f -- "^$program .*--out $1 ")
+  kill -KILL "${victims[@]}" 2>/dev/null
+}
+for ranks in 1 3; do
+  name=killed-$ranks
+  start "$launcher" -n $ranks sweep small.cfg "${slow[@]}" sweep.rows_per_pack=2 --out $name --progress plain
+  killed $name
+  exit_code_of "$process"
+  [[ -e $name/result.json ]] || check "$name: a killed sweep is 75" same $code 75
+  "$launcher" -n 2 resume $name sweep.rows_per_pack=3 >$name.out 2>$name.err </dev/null
+  check "$name: it goes on" same $? 0
+  is_whole $name "all of $ranks ranks killed, resumed on two"
+  "$launcher" -n 1 resume $name >$name.out 2>$name.err </dev/null
+  check "$name: resumed once more nothing is left to do" same $? 0
+done
+
+# --- One rank of three is lost ---------------------------------------------------------------------------------------------
+rank_of() {  # NAME RANK
+  local p
+  for p in $(pgrep -f -- "^$program .*--out $1 "); do
+    [[ $(cat "/proc/$p/comm" 2>/dev/null) != elbow-guard ]] &&
+      tr '\0' '\n' 2>/dev/null <"/proc/$p/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$2" && echo "$p"
+  done
+}
+lose() {  # NAME RANK WORD...   sets `code`
+  local name=$1 rank=$2
+  shift 2
+  start "$launcher" -n 3 sweep small.cfg "${slow[@]}" "$@" --out "$name" --progress plain
+  within 60 begun "$name"
+  kill -KILL "$(rank_of "$name" "$rank")"
+  exit_code_of "$process"
+}
+if [[ -n $ELBOW_OPEN_MPI ]] && ((${ELBOW_OPEN_MPI%%.*} >= 5)); then
+  lose lost-group 2 sweep.rows_per_pack=1
+  check "a lost rank that was a group does not end the sweep" same $code 0
+  check "which says so" matches stdout "group 2 on .* is lost"
+  is_whole lost-group "a group lost"
+  lose smaller 1 sweep.ranks_per_group=3 sweep.rows_per_pack=3
+  check "a group that loses a rank goes on" same $code 0
+  check "smaller, and says so" matches stdout "group 0 has lost rank 1 on .*; the others go on"
+  is_whole smaller "a smaller group"
+  lose headless 0 sweep.rows_per_pack=2
+  check "without rank 0 it ends with 75" same $code 75
+  "$launcher" -n 2 resume headless >headless.out 2>headless.err </dev/null
+  check "and goes on when it is resumed" same $? 0
+  is_whole headless "without rank 0, then resumed"
+fi
+
+# --- A trial that diverges -------------------------------------------------------------------------------------------------
+diverging=(model.activation=identity model.posterior=softplus_squared sweep.optimizer.lr='1e-2, 9e-3, 1, 8e-3, 2e-2, 7e-3')
+sweep nan 2 sweep.rows_per_pack=3 "${diverging[@]}"
+check "with one trial that becomes NaN the sweep ends" same $code 0
+check "that trial alone has failed" same "$(states nan | tr -d 1)" 3
+check "with its report" matches "$(trial nan 2)/result.json" '"error": "the .* is not finite at step'
+check "which is told" matches nan.out "trial 2 .* has failed: the .* is not finite"
+"$program" train "$(trial nan 1)/config.cfg" --out beside --progress none >out 2>&1
+check "its neighbours have the bits that they have alone" same "$(weights_of "$(trial nan 1)")" "$(weights_of beside)"
+
+# --- What is refused ---------------------------------------------------------------------------------------------------------
+refused() {  # CODE TEXT ARGUMENTS...
+  local wanted=$1 text=$2
+  shift 2
+  "$program" "$@" >out 2>err </dev/null
+  check "refused with $wanted: $text" same $? "$wanted"
+  check "... in one sentence" one_sentence err
+  check "... that says so" contains err "$text"
+}
+refused 2 "holds a sweep already" sweep small.cfg --out one
+refused 2 "other trials" sweep small.cfg sweep.repeats=2 --resume auto --out one
+refused 2 "rollback does not work in a sweep" sweep small.cfg train.on_nonfinite=rollback --out never
+refused 2 "4 leaves" sweep small.cfg sweep.ranks_per_group=5 --out never
+refused 2 "holds no sweep" sweep small.cfg --resume must --out never
+check "and leaves no folder" fails test -e never
+
+# --- Shards ------------------------------------------------------------------------------------------------------------------
+for shard in 1/2 2/2; do
+  sweep halves 1 --shard $shard
+  check "shard $shard ends" same $code 0
+done
+check "each has its own ledger" same "$(find halves -name 'ledger_*.jsonl' | wc -l)" 2
+check "together they have all trials" same "$(find halves/trials -name result.json | wc -l)" $trials
+finish
