@@ -164,8 +164,8 @@ ParsedConfig config_from(std::vector<ConfigLevel> levels) {  // highest level fi
   if (!objective.beta && !objective.kl_wt) objective.beta = 1.0;
   check_together(config);
   auto& data = config.settings.data;
-  for (std::string* path :
-       {&data.dir, &data.train_images, &data.test_images, &data.train_labels, &data.test_labels}) {
+  for (std::string* path : {&data.dir, &data.train_images, &data.test_images, &data.train_labels,
+                            &data.test_labels, &data.train_attributes, &data.test_attributes}) {
     if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
   }
   return config;

@@ -90,6 +90,7 @@ class Trainer {
 
   SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);
 
+  const ConditionPlan& condition() const { return condition_; }
   const models::Model& model() const { return *model_; }
   const Optimizer& optimizer() const { return optimizer_; }
   const Pack& pack() const { return pack_; }
@@ -107,6 +108,9 @@ class Trainer {
  private:
   at::Tensor initial_weights();
   void make_step();
+  const ConditionPlan* condition_or_null() const {
+    return condition_.kind == ConditionKind::kNone ? nullptr : &condition_;
+  }
   bool out_of_steps() const { return settings_.train.steps > 0 && finished(); }
 
   Settings settings_;
@@ -114,6 +118,7 @@ class Trainer {
   std::shared_ptr<comm::Communicator> survivors_;  // owned here after a loss
   comm::Communicator* ranks_;
   ThreadTeam& team_;
+  ConditionPlan condition_;
   std::unique_ptr<models::Model> model_;
   std::unique_ptr<models::Objective> objective_;
   Optimizer optimizer_;

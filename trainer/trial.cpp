@@ -238,7 +238,7 @@ void Trial::save() {
 void Trial::save_trace() {
   const auto& pack = trainer_.pack();
   const auto trace = trainer_.posterior_trace(0);
-  if (trace.size(0) == 0) return;
+  if (trace.numel() == 0) return;
   try {
     save_posterior_trace(parts_.directory.traces(), pack.rows[0].epoch + (pack.batch > 0 ? 1 : 0),
                          trace);
@@ -252,7 +252,7 @@ void Trial::resume_trace() {
   const auto& pack = trainer_.pack();
   const int64_t epoch = pack.rows[0].epoch + (pack.batch > 0 ? 1 : 0);
   const int64_t steps = pack.batch > 0 ? pack.batch : trainer_.steps_per_epoch();
-  if (epoch == 0) return;
+  if (epoch == 0 || trainer_.model().latent() == 0) return;
   try {
     trainer_.set_posterior_trace(0, resume_posterior_traces(parts_.directory.traces(), epoch, steps,
                                                             trainer_.model().latent()));
