@@ -162,7 +162,7 @@ void gather_parts_of_pictures(const Split& split, std::span<const int64_t> indic
   if (plan.target.empty()) std::copy_n(picture, count * plan.picture, out);
   for (int64_t i = 0; i < count && !plan.target.empty(); ++i)
     take(plan.target, picture + i * plan.picture, out + i * plan.observed);
-  if (plan.binarise) {
+  if (plan.binarise && request.binarise != Binarise::kNone) {
     auto grey = request;
     grey.binarise = Binarise::kNone;
     gather(split, indices, grey, pictures);
