@@ -90,7 +90,9 @@ ExitCode run_evaluate(const EvaluateCommand& command, World& world) {
                                    sampling);
   };
   if (command.importance_samples > 0) result.importance = nll({});
-  if (run->condition.kind != trainer::ConditionKind::kNone) {
+  // A bottleneck's p(x | z) is no model given the condition: what is sampled above is log p(x).
+  if (run->condition.kind != trainer::ConditionKind::kNone &&
+      run->settings().model.kind != "bottleneck") {
     if (command.importance_samples > 0 && has_latents)
       result.from_prior = nll({.from_prior = true});
     measure_condition(*run, parts, command, ranks, result);
