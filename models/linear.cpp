@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
 #include <stdexcept>
 
 #include "models/bias_activation.h"
@@ -26,13 +27,14 @@ at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
 }
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& addend,
-                            const Places& places, Activation activation, bool input_gradient) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const std::optional<at::Tensor>& addend, const Places& places,
+                            Activation activation, bool input_gradient) {
     const auto& bias = places.bias;
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
     const auto multiplied = operand(x, places.weight);
     multiply(multiplied, places.weight, y);
-    if (addend.defined()) y.add_(addend);
+    if (addend) y.add_(*addend);
     y = add_bias_and_activate(y, bias, activation);
     if (!places.weight_gradient.defined()) return y;
     context->save_for_backward(
@@ -42,7 +44,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     context->saved_data["bias_gradient"] = places.bias_gradient;
     context->saved_data["activation"] = static_cast<int64_t>(activation);
     context->saved_data["input_gradient"] = input_gradient;
-    context->saved_data["addend_gradient"] = addend.defined();
+    context->saved_data["addend_gradient"] = addend.has_value();
     return y;
   }
 
@@ -134,7 +136,9 @@ at::Tensor Linear::forward_with(const BoundParameters& parameters, const at::Ten
   const Places places{rounded ? parameters.rounded(weight_) : parameters.value(weight_),
                       parameters.value(bias_), parameters.gradient(weight_),
                       parameters.gradient(bias_)};
-  return LinearFunction::apply(x, addend, places, activation_, input_gradient);
+  // Autograd takes no undefined tensor.
+  const auto given = addend.defined() ? std::optional(addend) : std::nullopt;
+  return LinearFunction::apply(x, given, places, activation_, input_gradient);
 }
 
 Projection::Projection(ParameterLayout& layout, const std::string& name, int64_t in, int64_t out,
