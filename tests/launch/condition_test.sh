@@ -25,7 +25,9 @@ for ranks in 2 3; do
   check "and the same metrics" same "$(metrics_of other)" "$(metrics_of column)"
   rm -rf other
 done
-run half 1 "${column[@]}" train.epochs=5
+small=("${small[@]/train.epochs=12/train.epochs=5}")
+run half 1 "${column[@]}"
+small=("${small[@]/train.epochs=5/train.epochs=12}")
 "$launcher" -n 2 resume half train.epochs=12 --progress none >resumed.out 2>&1 || cat resumed.out
 check "a resumed run ends with the same weights" same "$(weights_of half)" "$(weights_of column)"
 check "the settings are told" matches column.out '^condition  mask column:13, binarised stochastic, path 48, added'

@@ -134,7 +134,7 @@ TEST(Condition, ThatTheDataDoNotHaveIsRefused) {
   settings.model.condition = "label";
   data.test.labels[3] = 9;
   EXPECT_THROW(condition_plan(settings, data), DataError) << "a class that nobody trains on";
-  data.train.labels = {};
+  data.train.labels = at::Tensor();
   EXPECT_THROW(condition_plan(settings, data), SettingError);
   settings.model.condition = "attributes";
   EXPECT_THROW(condition_plan(settings, data), SettingError);

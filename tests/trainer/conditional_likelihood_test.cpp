@@ -131,11 +131,11 @@ TEST(ConditionalLikelihood, IsFoundByImportanceSamplingAndByPriorSampling) {
   const auto truth = linear.log_likelihood();
   spawn_ranks(1, [&](comm::Communicator& ranks) {
     const auto importance = linear.estimate(2000, ranks);
-    const auto prior = linear.estimate(50000, ranks, {.from_prior = true});
+    const auto prior = linear.estimate(20000, ranks, {.from_prior = true});
     for (const auto* found : {&importance, &prior}) {
       const auto difference = (found->values.select(1, 0) - truth).mean().item<double>();
       EXPECT_LT(std::abs(difference), 3 * error_of(*found));
-      EXPECT_LT(error_of(*found), 0.02) << "the test has little to say";
+      EXPECT_LT(error_of(*found), 0.03) << "the test has little to say";
     }
     EXPECT_LT(prior.best_nats, prior.nll_nats);
   });
@@ -147,7 +147,7 @@ TEST(ConditionalLikelihood, HasTheSameBitsOnAnyNumberOfRanks) {
   std::mutex lock;
   for (int size : {1, 2, 3}) {
     spawn_ranks(size, [&](comm::Communicator& ranks) {
-      const auto found = linear.estimate(50, ranks, {.from_prior = size > 0});
+      const auto found = linear.estimate(50, ranks, {.from_prior = true});
       const std::lock_guard guard(lock);
       if (!expected.defined()) expected = found.values;
       EXPECT_TRUE(at::equal(found.values, expected)) << size;

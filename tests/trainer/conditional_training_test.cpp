@@ -135,7 +135,7 @@ TEST(ConditionalTraining, OfARegressorHasNoKlAndAllItsWeightsLearn) {
   settings.model.kind = "regressor";
   settings.model.path = {8};
   const auto data = labelled_data();
-  const auto self = comm::make_self_communicator();
+  const auto self = comm::make_self();
   ThreadTeam team(1);
   Trainer trainer(settings, rows_of(settings, 1), data, *self, team);
   const auto before = trainer.pack().parameters.clone();
@@ -207,7 +207,7 @@ class DrawnShapesTest : public ::testing::Test {
   Settings settings_;
   Dataset data_;
   ConditionPlan plan_;
-  std::unique_ptr<comm::Communicator> self_ = comm::make_self_communicator();
+  std::unique_ptr<comm::Communicator> self_ = comm::make_self();
   ThreadTeam team_{1};
   std::optional<Trainer> trainer_;
   at::Tensor x_, c_;
