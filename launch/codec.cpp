@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "models/noise.h"
 #include "trainer/evaluation.h"
 
 namespace elbow::launch {
@@ -24,9 +25,7 @@ at::Tensor piece_of(const at::Tensor& values, int64_t begin, int64_t size, at::D
 Codec::Codec(const models::Model& model, const at::Tensor& parameters,
              const trainer::BatchRequest& request, trainer::ConditionPlan condition)
     : model_(model),
-      parameters_(model.layout(), parameters, /*gradients=*/{},
-                  model.precision() == models::Precision::kBfloat16 ? parameters.to(at::kBFloat16)
-                                                                    : at::Tensor()),
+      parameters_(trainer::bound_for_measuring(model, parameters)),
       request_(request),
       condition_(std::move(condition)),
       device_(parameters.device()) {}
@@ -75,6 +74,14 @@ at::Tensor Codec::given(const at::Tensor& pictures) const {
   auto shown = at::full_like(pictures, 0.5);
   const auto places = at::tensor(condition_.given, at::kLong);
   return shown.index_copy_(1, places, pictures.index_select(1, places));
+}
+
+at::Tensor Codec::prior_draws(uint64_t seed, int64_t count) const {
+  std::vector<int64_t> numbers(count);
+  std::iota(numbers.begin(), numbers.end(), int64_t{0});
+  auto z = at::empty({count, model_.latent()});
+  models::fill_normal({seed, models::Purpose::kPriorSamples, /*time=*/0}, numbers, z);
+  return z;
 }
 
 }  // namespace elbow::launch

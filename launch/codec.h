@@ -43,6 +43,9 @@ class Codec {
 
   const trainer::ConditionPlan& condition() const { return condition_; }
 
+  // Draws from the prior, [count, latent], on the CPU: the first are the same for every count.
+  at::Tensor prior_draws(uint64_t seed, int64_t count) const;
+
   int64_t latent() const { return model_.latent(); }
 
  private:

@@ -4,27 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
-#include <vector>
-
-#include "models/noise.h"
+#include <string>
 
 namespace elbow::launch {
 namespace {
 
 constexpr int64_t kRows = 10, kSamples = 8;
 
-at::Tensor draws(uint64_t seed, int64_t count, int64_t latent) {
-  std::vector<int64_t> numbers(count);
-  std::iota(numbers.begin(), numbers.end(), int64_t{0});
-  const auto z = at::empty({count, latent});
-  models::fill_normal({seed, models::Purpose::kPriorSamples, /*time=*/0}, numbers, z);
-  return z;
-}
-
 // One latent a row, the same for every class.
 ConditionView class_view(const Codec& codec, uint64_t seed) {
-  const auto z = draws(seed, kRows, codec.latent());
+  const auto z = codec.prior_draws(seed, kRows);
   ConditionView view{.title = "a column for each class, a row for each draw of the prior",
                      .columns = {}};
   for (int64_t label = 0; label < codec.condition().values(); ++label) {
@@ -52,7 +41,7 @@ ConditionView completion_view(const Codec& codec, const Pairs& pairs, const Code
   rows = std::min(rows, pairs.x.size(0));
   const auto condition = pairs.condition.narrow(0, 0, rows);
   const auto truth = codec.whole({pairs.x.narrow(0, 0, rows), condition});
-  const auto drawn = codec.decode(draws(seed, rows * samples, codec.latent()),
+  const auto drawn = codec.decode(codec.prior_draws(seed, rows * samples),
                                   condition.repeat_interleave(samples, 0));
   ConditionView view{.title = "what is given, and what is drawn of it", .columns = {}};
   view.columns.push_back({"given", codec.given(truth).unsqueeze(1)});

@@ -12,11 +12,10 @@
 #include "launch/config_level.h"
 #include "launch/file_split.h"
 #include "launch/number_text.h"
-#include "models/noise.h"
 #include "trainer/assembly.h"
 #include "trainer/condition.h"
 #include "trainer/error.h"
-#include "trainer/leaves.h"
+#include "trainer/trainer.h"
 
 namespace elbow::launch {
 namespace {
@@ -66,11 +65,7 @@ void need_latents(const TrainedRun& run, const char* kind) {
 }
 
 at::Tensor prior_draws(const TrainedRun& run, int64_t count) {
-  std::vector<int64_t> numbers(count);
-  std::iota(numbers.begin(), numbers.end(), int64_t{0});
-  const auto z = at::empty({count, run.model->latent()});
-  models::fill_normal({run.row.seed, models::Purpose::kPriorSamples, /*time=*/0}, numbers, z);
-  return z;
+  return codec_of(run).prior_draws(run.row.seed, count);
 }
 
 // Rows of kSteps that `count` pictures fill.
@@ -290,7 +285,7 @@ figures::Figure figure_of(const DrawnPictures& drawn, const figures::ImageShape&
   return figures::image_sheet(flat, shape, table ? drawn.pictures.size(1) : kSteps, drawn.what);
 }
 
-double blur_of(const at::Tensor& pictures) {
+double sharpness_of(const at::Tensor& pictures) {
   const auto p = pictures.to(at::kDouble);
   return (4 * p * (1 - p)).mean().item<double>();
 }

@@ -34,6 +34,6 @@ DrawnPictures draw_pictures(const TrainedRun& run, const SampleCommand& command,
 figures::Figure figure_of(const DrawnPictures& drawn, const figures::ImageShape& shape);
 
 // Mean of 4 p (1 - p) over all pixels: 0 where every pixel is black or white, 1 where all are grey.
-double blur_of(const at::Tensor& pictures);
+double sharpness_of(const at::Tensor& pictures);
 
 }  // namespace elbow::launch

@@ -19,12 +19,12 @@ void keep_freed_memory() {
   mallopt(M_TOP_PAD, 64 << 20);
 }
 
-}  // namespace
-
 // Weights, gradients and optimizer state are read whole in every step, and 4 KiB pages of them do
 // not fit into the CPU's page tables' cache. LibTorch asks for large pages where this is set (2 MiB
 // and above); the kernel grants them where it may.
 void ask_for_large_pages() { setenv("THP_MEM_ALLOC_ENABLE", "1", /*replace=*/0); }
+
+}  // namespace
 
 int main(int argc, char** argv) {
   keep_freed_memory();

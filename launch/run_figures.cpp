@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "launch/drawn_pictures.h"
 #include "launch/figures/curve_figure.h"
 #include "launch/figures/latent_figures.h"
 
@@ -188,13 +189,12 @@ RunNumbers numbers_of(const ModelView& model) {
   const auto within = [&](double deviations) {
     return (norm <= deviations).to(at::kDouble).mean().item<double>();
   };
-  const auto p = model.samples.to(at::kDouble);
   return {.examples = model.posteriors.mu.size(0),
           .split = model.split,
           .mu_within_1sd = within(1),
           .mu_within_2sd = within(2),
           .mu_within_5sd = within(5),
-          .sample_sharpness = (4 * p * (1 - p)).mean().item<double>()};
+          .sample_sharpness = sharpness_of(model.samples)};
 }
 
 }  // namespace elbow::launch

@@ -5,16 +5,15 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "launch/condition_pictures.h"
-#include "models/noise.h"
+#include "launch/run_weights.h"
+#include "trainer/checkpoint.h"
 #include "trainer/error.h"
 #include "trainer/file_bytes.h"
 #include "trainer/posterior_trace.h"
 #include "trainer/run_directory.h"
 #include "trainer/trainer.h"
-#include "trainer/weights_file.h"
 
 namespace elbow::launch {
 namespace {
@@ -36,19 +35,6 @@ nlohmann::json result_of(const RunDirectory& run) {
   return result;
 }
 
-// The newest checkpoint's weights; empty where there are none.
-std::filesystem::path weights_of(const RunDirectory& run) {
-  std::filesystem::path newest;
-  std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator(run.checkpoints(), none)) {
-    const auto file = entry.path() / "model.safetensors";
-    if (!entry.path().filename().string().starts_with("step_") || !std::filesystem::exists(file))
-      continue;
-    if (newest.empty() || entry.path() > newest.parent_path()) newest = file;
-  }
-  return newest;
-}
-
 // A model with its weights, and what looks through them.
 struct LoadedModel {
   std::unique_ptr<models::Model> model;
@@ -57,35 +43,15 @@ struct LoadedModel {
 };
 
 std::shared_ptr<LoadedModel> load_model(const trainer::Settings& settings,
-                                        const trainer::Dataset& data,
-                                        const std::filesystem::path& weights) {
+                                        const trainer::Dataset& data, const RunDirectory& run,
+                                        int64_t step) {
   auto loaded = std::make_shared<LoadedModel>();
   loaded->model = trainer::model_of(settings, data);
-  loaded->parameters = at::zeros({1, loaded->model->layout().size()});
-  try {
-    loaded->model->layout().from_named(trainer::read_safetensors(weights).tensors,
-                                       loaded->parameters.select(0, 0));
-  } catch (const trainer::DataError& error) {
-    throw trainer::DamagedCheckpoint(error.what());
-  } catch (const std::invalid_argument& error) {
-    throw trainer::DamagedCheckpoint(
-        fmt::format("{} does not fit the run's config.cfg: {}; take the run "
-                    "folder as it was written",
-                    weights.string(), error.what()));
-  }
+  loaded->parameters = read_run_weights(run, step, *loaded->model).parameters;
   loaded->codec = std::make_unique<Codec>(*loaded->model, loaded->parameters,
                                           trainer::request_of(settings.data),
                                           trainer::condition_plan(settings, data));
   return loaded;
-}
-
-at::Tensor prior_draws(uint64_t seed, int64_t count, int64_t latent) {
-  constexpr uint32_t kPriorDraws = 3;  // beside the splits, which key the evaluation's noise
-  std::vector<int64_t> examples(count);
-  std::iota(examples.begin(), examples.end(), int64_t{0});
-  auto z = at::empty({count, latent});
-  models::fill_normal({seed, models::Purpose::kEvaluationNoise, kPriorDraws}, examples, z);
-  return z;
 }
 
 double number_of(const nlohmann::json& object, const char* name) {
@@ -111,8 +77,7 @@ ModelView view_of(const Codec& codec, const trainer::Split& split, const figures
   };
   view.originals = codec.whole({pairs.x.narrow(0, 0, shown), conditions(shown)}).clone();
   view.reconstructions = codec.decode(view.posteriors.mu.narrow(0, 0, shown), conditions(shown));
-  view.samples =
-      codec.decode(prior_draws(seed, kPriorSamples, codec.latent()), conditions(kPriorSamples));
+  view.samples = codec.decode(codec.prior_draws(seed, kPriorSamples), conditions(kPriorSamples));
   const auto first = conditions(1);
   view.decode = [&codec, first](const at::Tensor& z) {
     return codec.decode(z, first.defined() ? first.expand({z.size(0), -1}) : first);
@@ -150,9 +115,8 @@ RunMaterial read_run(const std::filesystem::path& folder) {
   const auto& settings = material.config.settings;
   const auto data = trainer::load_dataset(settings.data);
   material.observed = trainer::condition_plan(settings, data).observed;
-  const auto weights = weights_of(run);
-  if (weights.empty()) return material;
-  const auto loaded = load_model(settings, data, weights);
+  if (trainer::checkpoint_steps(run).empty()) return material;
+  const auto loaded = load_model(settings, data, run, chosen_step(run, "latest"));
   material.parameters = loaded->model->layout().trainable();
   material.model =
       view_of(*loaded->codec, data.selection(), {data.height, data.width, data.channels},

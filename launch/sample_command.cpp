@@ -47,7 +47,7 @@ ExitCode run_sample(const SampleCommand& command, World& world) {
       trainer::write_npy(out, drawn.pictures);
     }
     fmt::print("{}: {}, float32 [{}]; mean of 4p(1 - p) {:.4f}\n", out.string(), drawn.what,
-               fmt::join(drawn.pictures.sizes(), ", "), blur_of(drawn.pictures));
+               fmt::join(drawn.pictures.sizes(), ", "), sharpness_of(drawn.pictures));
   });
   return ExitCode::kDone;
 }

@@ -5,16 +5,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <stdexcept>
 
 #include "launch/effective_config.h"
+#include "launch/run_weights.h"
 #include "launch/training.h"
 #include "trainer/assembly.h"
 #include "trainer/error.h"
-#include "trainer/weights_file.h"
 
 namespace elbow::launch {
 namespace {
@@ -69,70 +65,6 @@ ParsedConfig config_of(World& world, const trainer::RunDirectory& directory,
   return config;
 }
 
-std::vector<int64_t> steps_with_weights(const trainer::RunDirectory& directory) {
-  constexpr std::string_view kPrefix = "step_";
-  std::vector<int64_t> steps;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory.checkpoints(), error)) {
-    const auto name = entry.path().filename().string();
-    int64_t step = 0;
-    if (!name.starts_with(kPrefix)) continue;
-    const char* end = name.data() + name.size();
-    const auto [rest, failed] = std::from_chars(name.data() + kPrefix.size(), end, step);
-    if (failed == std::errc() && rest == end &&
-        std::filesystem::exists(entry.path() / "model.safetensors", error)) {
-      steps.push_back(step);
-    }
-  }
-  std::sort(steps.begin(), steps.end());
-  return steps;
-}
-
-// The step of the best epoch so far, from result.json.
-int64_t best_step(const trainer::RunDirectory& directory) {
-  try {
-    std::ifstream stream(directory.result());
-    return nlohmann::json::parse(stream).at("best").at("step").get<int64_t>();
-  } catch (const nlohmann::json::exception&) {
-    throw SettingError(fmt::format(
-        "--checkpoint best needs the best epoch, but {} does not name it: the run has not ended; "
-        "take --checkpoint latest",
-        directory.result().string()));
-  }
-}
-
-// Which checkpoint is meant. The one place that knows how a run keeps them.
-int64_t chosen_step(const trainer::RunDirectory& directory, const std::string& which) {
-  const auto steps = steps_with_weights(directory);
-  if (steps.empty())
-    throw SettingError(
-        fmt::format("{} has no checkpoint yet: wait until the run has written one, or ended",
-                    directory.path().string()));
-  if (which == "latest") return steps.back();
-  const int64_t step = which == "best" ? best_step(directory) : std::stoll(which);
-  if (std::find(steps.begin(), steps.end(), step) == steps.end()) {
-    throw SettingError(
-        fmt::format("--checkpoint {}: step {} is not among the checkpoints of {}; it "
-                    "has {}",
-                    which, step, directory.path().string(), fmt::join(steps, ", ")));
-  }
-  return step;
-}
-
-at::Tensor read_weights(const std::filesystem::path& file, const models::Model& model) {
-  auto parameters = at::zeros({1, model.layout().size()});
-  try {
-    model.layout().from_named(trainer::read_safetensors(file).tensors, parameters.select(0, 0));
-  } catch (const trainer::DataError& error) {
-    throw trainer::DamagedCheckpoint(error.what());
-  } catch (const std::invalid_argument& error) {
-    throw trainer::DamagedCheckpoint(fmt::format(
-        "{} does not fit the run's config.cfg: {}; copy the run folder again as a whole",
-        file.string(), error.what()));
-  }
-  return parameters;
-}
-
 }  // namespace
 
 const trainer::Split& TrainedRun::split(const std::string& name) const {
@@ -178,17 +110,17 @@ std::unique_ptr<TrainedRun> open_run(World& world, const RunChoice& choice) {
   run->guard.reset_device(run->devices.own);
   run->team =
       std::make_unique<trainer::ThreadTeam>(threads_of(settings, world.session(), run->devices));
-  run->weights = directory.checkpoint(step) / "model.safetensors";
   world.together([&] {
     run->condition = trainer::condition_plan(settings, run->data);
     run->model = trainer::model_of(settings, run->data);
     run->objective = trainer::objective_of(settings, run->model->observed());
-    run->parameters = read_weights(run->weights, *run->model).to(run->devices.own);
+    const auto stored = read_run_weights(directory, step, *run->model);
+    run->weights = stored.file;
+    run->parameters = stored.parameters.to(run->devices.own);
+    run->row = trainer::row_of(settings, run->model->observed());
+    run->row.step = stored.step;
+    run->row.epoch = stored.epoch;
   });
-  run->row = trainer::row_of(settings, run->model->observed());
-  run->row.step = step;
-  const int64_t batch = settings.train.batch_size;
-  run->row.epoch = step / ((run->data.train.examples() + batch - 1) / batch);
   return run;
 }
 

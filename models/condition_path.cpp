@@ -16,6 +16,7 @@ using torch::autograd::variable_list;
 // y = activation(a) on its own, by the loops of a layer whose bias is 0.
 struct ActivationFunction : torch::autograd::Function<ActivationFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& a, int64_t kind) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto none = at::zeros({a.size(0), a.size(2)}, a.options());
     const auto y = add_bias_and_activate(a.clone(), none, static_cast<Activation>(kind));
     context->save_for_backward({y});
@@ -24,6 +25,7 @@ struct ActivationFunction : torch::autograd::Function<ActivationFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto y = context->get_saved_variables()[0];
     const auto kind = static_cast<Activation>(context->saved_data["kind"].toInt());
     auto unused = at::empty({y.size(0), y.size(2)}, y.options());

@@ -70,6 +70,7 @@ at::Tensor by_position(const at::Tensor& images, int64_t channels) {
 struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
                             const PatchShape& shape, Activation activation, bool input_gradient) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto patches = operand(extract_patches(x.contiguous(), shape), places.weight);
     const auto y =
         add_bias_and_activate(product(patches, places.weight, x), places.bias, activation);
@@ -81,6 +82,7 @@ struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto &patches = saved[0], &y = saved[1];
     const Kept kept(context);
@@ -98,6 +100,7 @@ struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
 struct TransposedFunction : torch::autograd::Function<TransposedFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
                             const PatchShape& shape, Activation activation, bool input_gradient) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto in = operand(by_position(x.contiguous(), places.weight.size(1)), places.weight);
     const auto image = spread_patches(product(in, places.weight, x), shape);
     const auto y =
@@ -110,6 +113,7 @@ struct TransposedFunction : torch::autograd::Function<TransposedFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto &in = saved[0], &y = saved[1];
     const Kept kept(context);

@@ -163,6 +163,7 @@ const Scalar* data_or_null(const at::Tensor& tensor) {
 struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
   static variable_list forward(AutogradContext* context, const at::Tensor& head,
                                const at::Tensor& noise, int64_t kind_number, int64_t ratio_number) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto kind = static_cast<PosteriorScale>(kind_number);
     const auto ratio = static_cast<LogRatio>(ratio_number);
     const auto shape = shape_of(head, noise);
@@ -210,6 +211,7 @@ struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto &head = saved[0], &noise = saved[1];
     const auto kind = static_cast<PosteriorScale>(context->saved_data["kind"].toInt());

@@ -47,6 +47,7 @@ AtenLoss aten_loss(const at::Tensor& a, const at::Tensor& x, PixelLoss kind) {
 struct PixelLossFunction : torch::autograd::Function<PixelLossFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& output, const at::Tensor& x,
                             int64_t kind_number, bool with_residual) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto kind = static_cast<PixelLoss>(kind_number);
     at::Tensor nats, residual;
     if (fused(output)) {
@@ -69,6 +70,7 @@ struct PixelLossFunction : torch::autograd::Function<PixelLossFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto residual = context->saved_data["residual"].toTensor();
     const auto scale = gradients[0].contiguous();
     if (!fused(residual)) return {residual * scale.unsqueeze(2), {}, {}, {}};
@@ -95,6 +97,7 @@ struct LogSigma {
 struct LearnedSigmaFunction : torch::autograd::Function<LearnedSigmaFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& half_squares,
                             const LogSigma& log_sigma, int64_t observed) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     context->save_for_backward({half_squares});
     context->saved_data["log_sigma"] = log_sigma.value;
     context->saved_data["gradient"] = log_sigma.gradient;
@@ -103,6 +106,7 @@ struct LearnedSigmaFunction : torch::autograd::Function<LearnedSigmaFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto half_squares = context->get_saved_variables()[0];
     const auto log_sigma = context->saved_data["log_sigma"].toTensor();
     auto place = context->saved_data["gradient"].toTensor();

@@ -30,6 +30,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
                             const std::optional<at::Tensor>& addend, const Places& places,
                             Activation activation, bool input_gradient) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto& bias = places.bias;
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
     const auto multiplied = operand(x, places.weight);
@@ -49,6 +50,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto x = saved[0];
     const auto y = saved[1];
@@ -74,6 +76,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 struct ProjectionFunction : torch::autograd::Function<ProjectionFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
                             bool input_gradient) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     auto y = at::empty({x.size(0), x.size(1), places.weight.size(2)}, x.options());
     const auto multiplied = operand(x, places.weight);
     multiply(multiplied, places.weight, y);
@@ -86,6 +89,7 @@ struct ProjectionFunction : torch::autograd::Function<ProjectionFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto x = context->get_saved_variables()[0];
     const auto weight = context->saved_data["weight"].toTensor();
     const auto dy = gradients[0].contiguous();

@@ -89,7 +89,7 @@ enum class Join {
                  // the first dense layer of each
   kAdd,          // pre-activations are added: of the path's layer `encoder_layer` to that of the
                  // encoder's layer of the same number, and of the path's last one to that of the
-         // decoder's first (Doersch 2016, "Tutorial on variational autoencoders", section 4)
+  // decoder's first (Doersch 2016, "Tutorial on variational autoencoders", section 4)
 };
 
 struct ConditionShape {

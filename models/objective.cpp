@@ -23,6 +23,7 @@ struct ElboFunction : torch::autograd::Function<ElboFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& reconstruction,
                             const at::Tensor& kl, const at::Tensor& reconstruction_weight,
                             const at::Tensor& kl_weight) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     context->saved_data["reconstruction_weight"] = reconstruction_weight;
     context->saved_data["kl_weight"] = kl_weight;
     context->saved_data["reconstruction"] = reconstruction.detach();  // for its shape only
@@ -32,6 +33,7 @@ struct ElboFunction : torch::autograd::Function<ElboFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto a = context->saved_data["reconstruction_weight"].toTensor() * gradients[0];
     const auto b = context->saved_data["kl_weight"].toTensor() * gradients[0];
     const auto reconstruction = context->saved_data["reconstruction"].toTensor();

@@ -65,6 +65,7 @@ void relate_back(const Scalar* gradient, const Scalar* head, const Scalar* prior
 struct RelateFunction : torch::autograd::Function<RelateFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& head,
                             const at::Tensor& prior) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     context->save_for_backward({head, prior});
     if (!fused(head)) {
       const auto p = aten_prior(prior);
@@ -82,6 +83,7 @@ struct RelateFunction : torch::autograd::Function<RelateFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto &head = saved[0], &prior = saved[1];
     const auto gradient = gradients[0].contiguous();
@@ -143,6 +145,7 @@ at::Tensor by_example(const at::Tensor& of_samples, int64_t batch) {
 struct PlaceFunction : torch::autograd::Function<PlaceFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& u,
                             const at::Tensor& prior) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     context->save_for_backward({u, prior});
     if (!fused(u)) {
       const auto p = aten_prior(prior);
@@ -159,6 +162,7 @@ struct PlaceFunction : torch::autograd::Function<PlaceFunction> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto &u = saved[0], &prior = saved[1];
     const auto dz = gradients[0].contiguous();

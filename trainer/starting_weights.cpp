@@ -4,6 +4,7 @@
 
 #include <system_error>
 
+#include "trainer/checkpoint.h"
 #include "trainer/error.h"
 #include "trainer/run_directory.h"
 
@@ -12,21 +13,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Names of checkpoints sort by their step.
 fs::path newest_weights(const fs::path& run) {
-  fs::path newest;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(RunDirectory(run).checkpoints(), ignored)) {
-    const auto file = entry.path() / "model.safetensors";
-    if (fs::exists(file, ignored) && entry.path() > newest) newest = entry.path();
-  }
-  if (newest.empty()) {
+  const RunDirectory directory(run);
+  const auto steps = checkpoint_steps(directory);
+  if (steps.empty()) {
     throw SettingError(fmt::format(
         "--init-from {} holds no weights: give a run's folder with checkpoints, or a file "
         "model.safetensors",
         run.string()));
   }
-  return newest / "model.safetensors";
+  return directory.checkpoint(steps.back()) / "model.safetensors";
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "trainer/thread_team.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -49,6 +50,7 @@ struct ThreadTeam::State {
 
   void serve(int64_t member) {
     at::init_num_threads();  // OpenMP and MKL keep a count a thread; take ATen's
+    at::globalContext().setFlushDenormal(true);
     int64_t seen = 0;
     for (;;) {
       wait_while(round, seen);
@@ -62,6 +64,7 @@ struct ThreadTeam::State {
 
 ThreadTeam::ThreadTeam(int64_t threads) : state_(std::make_unique<State>()) {
   at::set_num_threads(1);
+  at::globalContext().setFlushDenormal(true);
   state_->errors.resize(std::max<int64_t>(threads, 1));
   for (int64_t member = 1; member < threads; ++member) {
     state_->threads.emplace_back([state = state_.get(), member] { state->serve(member); });

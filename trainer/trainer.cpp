@@ -129,16 +129,8 @@ Snapshot Trainer::snapshot() const {
   return snapshot;
 }
 
-// The ranks of a host may share the pack's memory: nobody writes before all have come here, and
-// nobody goes on before all have written.
-void Trainer::restore(const Snapshot& snapshot) {
-  ranks_->barrier();
-  adopt(snapshot);
-  ranks_->barrier();
-}
-
 void Trainer::adopt(const Snapshot& snapshot) {
-  TORCH_CHECK(snapshot.rows.size() == pack_.rows.size(), "restore: a snapshot of ",
+  TORCH_CHECK(snapshot.rows.size() == pack_.rows.size(), "adopt: a snapshot of ",
               snapshot.rows.size(), " rows for a pack of ", pack_.rows.size());
   pack_.batch = snapshot.batch;
   epoch_seconds_ = snapshot.epoch_seconds;

@@ -65,10 +65,9 @@ class Trainer {
   // waits for another. Allowed between steps, and after an exception of run_epoch().
   Snapshot snapshot() const;
   // Goes to where the snapshot was made, by any trainer of the same settings and number of rows.
-  // Every rank does it with an equal snapshot, before its next step, and waits for the others.
-  void restore(const Snapshot& snapshot);
-  // The same without waiting for anybody: where no rank reads the pack any more that this one may
-  // share with it, and those that do not hold the snapshot's state already all adopt it.
+  // Every rank does it with an equal snapshot; none waits for another, although the ranks of a host
+  // may share the pack's memory: call it where all have left their last step, and let nobody start
+  // the next one before all are done.
   void adopt(const Snapshot& snapshot);
   // After a lost peer, on the CPU: first the weights leave what the old group shares, then, when
   // all survivors hold the same state, the trainer goes on with them. Every survivor calls join();

@@ -5,7 +5,7 @@
     compare.py --only elbow,jax                     some of the programs
 
 A round runs every program once (A B C A B C ...), so that a machine that slows down or is shared slows all of them.
-A JSON log with the circumstances goes into results/. Start it with the Python of bench/dependencies.sh.
+A JSON log with the circumstances goes into results/. Start it with the Python that README.md names.
 """
 import argparse
 import dataclasses

@@ -109,6 +109,13 @@ assert np.allclose(ends, pictures["reconstruction"][:6, 1], atol=1e-5), "it begi
 assert not np.allclose(pictures["prior"][0], pictures["prior"][1])
 PYTHON
 
+"$program" train exact/config.cfg train.reproducible=fast train.precision=bf16 --out rounded --progress none >rounded.out 2>&1 || cat rounded.out
+"$program" sample rounded --kind reconstruction --count 24 --out rounded.npy >/dev/null
+check "a model of bfloat16 products draws nearly what one of float32 products does" "$python" -c "
+import numpy as np
+ours, theirs = np.load('rounded.npy')[:, 1], np.load('reconstruction.npy')[:, 1]
+assert 0 < abs(ours - theirs).mean() < 0.02, abs(ours - theirs).mean()"
+
 # --- data.source = npy ---------------------------------------------------------------------------------------------------
 "$python" -c "
 import numpy as np

@@ -2,7 +2,7 @@
 # TensorBoard from PyPI reads what a run wrote. Skips where PyPI cannot be reached; launch/tensorboard_test.sh always runs.
 # reading_test.sh PROGRAM LAUNCHER
 source "$(dirname "$0")/../support/shell.sh" "$@"
-if ! environment=$("$repository/tests/tensorboard/dependencies.sh" 2>pip.err); then
+if ! environment=$("$repository/tests/support/python_environment.sh" tensorboard "$repository/tests/tensorboard/requirements.txt" 2>pip.err); then
   echo "skipped: TensorBoard cannot be installed from PyPI: $(tail -n 1 pip.err)"
   exit 77
 fi

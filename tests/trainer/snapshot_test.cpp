@@ -65,7 +65,11 @@ Outcome train_on(int size, int64_t epochs, const Snapshot* from, int64_t stop_af
   spawn_ranks(size, [&](comm::Communicator& ranks) {
     ThreadTeam team(1);
     Trainer trainer(settings, two_rows(settings), data(), ranks, team);
-    if (from != nullptr) trainer.restore(*from);
+    if (from != nullptr) {
+      ranks.barrier();
+      trainer.adopt(*from);
+      ranks.barrier();
+    }
     EpochResult last;
     try {
       while (trainer.pack().rows[0].epoch < epochs) {
@@ -121,7 +125,7 @@ TEST(Snapshot, IsACopyThatTrainingDoesNotTouch) {
   trainer.run_epoch(nullptr, nullptr);
   EXPECT_TRUE(at::equal(before.rows[0].parameters, copy));
   EXPECT_FALSE(at::equal(trainer.pack().parameters[0], copy));
-  trainer.restore(before);
+  trainer.adopt(before);
   expect_same(trainer.snapshot(), before);
 }
 
