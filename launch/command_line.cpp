@@ -110,13 +110,23 @@ A data file is .npy (bytes, or float32 in [0, 1]) or IDX, plain or .gz; its imag
 and are binarised as in its evaluations.)";
 
 constexpr const char* kSampleFooter = R"(Kinds:
-  prior            z drawn from N(0, I)                               [count, ...]
+  prior            z drawn from the prior                             [count, ...]
   reconstruction   examples beside what the model makes of them       [count / 2, 2, ...]
   interpolation    in 8 steps between the codes of two examples       [count / 8, 8, ...]
   traversal        one unit from -3 to 3 in 8 steps, others at 0, the most active first   [count / 8, 8, ...]
 
+  completion       what is given of examples, 8 samples each, a regressor's picture, the truth   [count / 8, 10 or 11, ...]
+  classes          a row for each z, a column for each class          [count / classes, classes, ...]
+
+A conditional model takes --condition label=3, attributes=0.5,-1,... or example=17 (that of an example of the split) for all
+pictures, or none where it was trained with model.condition_dropout; without it those of the split's first examples, one
+after another. --complete FILE completes the images of a file, of which the model sees the part that data.mask gives:
+--count pictures of each, [images, count, ...].
+
 Examples:
   elbow sample runs/first --out prior.npy
+  elbow sample runs/labels --condition label=3 --count 64
+  elbow sample runs/columns --kind completion --regressor runs/regressor --out completions.png
   elbow sample runs/first --kind traversal --count 80 --out traversal.png
 
 Writes E[x|z] in [0, 1] as float32 [..., height, width] (or [..., height, width, channels]) into a .npy file, or a sheet of the
@@ -185,6 +195,7 @@ struct Flags {
   std::string data;
   std::string kind = "prior";
   std::string count = "64";
+  std::string condition, complete, regressor;
 };
 
 // Everything that CLI11 knows of one invocation.
@@ -310,10 +321,16 @@ struct Grammar {
   void add_sample() {
     sample = verb_on_run("sample", "Draw pictures from a trained model", kSampleFooter);
     sample->add_option("--kind", flags.kind, "What to draw (default prior)")
-        ->type_name("prior|reconstruction|interpolation|traversal");
+        ->type_name("prior|reconstruction|interpolation|traversal|completion|classes");
     sample->add_option("--count", flags.count, "How many pictures (default 64)")->type_name("N");
     add_split(sample);
-    sample->add_option("--out", flags.out, "File to write")->type_name("FILE.npy|.png");
+    sample->add_option("--condition", flags.condition, "What a conditional model is given")
+        ->type_name("label=N|attributes=A,B,...|example=N|none");
+    sample->add_option("--complete", flags.complete, "Images to complete")->type_name("FILE");
+    sample->add_option("--regressor", flags.regressor, "completion: a regressor to compare with")
+        ->type_name("RUN");
+    sample->add_option("--out", flags.out, "File to write (default RUN/figures/sample_KIND.png)")
+        ->type_name("FILE.npy|.png");
   }
 
   void add_split(CLI::App* verb) {
@@ -580,9 +597,21 @@ SampleCommand sample_command(Flags flags) {
                                     {{"prior", SampleKind::kPrior},
                                      {"reconstruction", SampleKind::kReconstruction},
                                      {"interpolation", SampleKind::kInterpolation},
-                                     {"traversal", SampleKind::kTraversal}});
+                                     {"traversal", SampleKind::kTraversal},
+                                     {"completion", SampleKind::kCompletion},
+                                     {"classes", SampleKind::kClasses}});
   command.count = whole_number("--count", flags.count, 1, 1000000);
-  command.out = required_out("sample", flags.out, {".npy", ".png"});
+  if (!flags.condition.empty()) command.condition = flags.condition;
+  if (!flags.complete.empty()) command.complete = flags.complete;
+  if (!flags.regressor.empty()) command.regressor = flags.regressor;
+  if (command.condition && command.kind != SampleKind::kPrior)
+    throw UsageError("--condition is for --kind prior: leave one of them out");
+  if (command.complete && (command.condition || command.kind != SampleKind::kPrior))
+    throw UsageError(
+        "--complete takes its conditions from the file: leave --condition and --kind out");
+  if (command.regressor && command.kind != SampleKind::kCompletion)
+    throw UsageError("--regressor is for --kind completion: add it");
+  if (!flags.out.empty()) command.out = required_out("sample", flags.out, {".npy", ".png"});
   return command;
 }
 

@@ -81,14 +81,24 @@ struct EncodeCommand {
   std::filesystem::path out;  // .npy or .csv
 };
 
-enum class SampleKind { kPrior, kReconstruction, kInterpolation, kTraversal };
+enum class SampleKind {
+  kPrior,
+  kReconstruction,
+  kInterpolation,
+  kTraversal,
+  kCompletion,
+  kClasses,
+};
 
 struct SampleCommand {
   RunChoice choice;
   SampleKind kind = SampleKind::kPrior;
   int64_t count = 64;  // pictures
   std::string split = "test";
-  std::filesystem::path out;  // .npy or .png
+  std::optional<std::string> condition;            // label=3, attributes=0.1,0.2, example=17, none
+  std::optional<std::filesystem::path> complete;   // a file of images, of which a part is given
+  std::optional<std::filesystem::path> regressor;  // kCompletion: a run to compare with
+  std::optional<std::filesystem::path> out;        // .npy or .png; unset: a .png in RUN/figures
 };
 
 struct ExportCommand {

@@ -154,8 +154,8 @@ void check_config(const ParsedConfig& config) {
 namespace {
 
 void make_paths_absolute(trainer::DataSettings& data) {
-  for (std::string* path :
-       {&data.dir, &data.train_images, &data.test_images, &data.train_labels, &data.test_labels}) {
+  for (std::string* path : {&data.dir, &data.train_images, &data.test_images, &data.train_labels,
+                            &data.test_labels, &data.train_attributes, &data.test_attributes}) {
     if (!path->empty()) *path = std::filesystem::absolute(*path).lexically_normal().string();
   }
 }

@@ -6,29 +6,16 @@
 #include <string>
 
 #include "launch/commands.h"
+#include "launch/file_split.h"
 #include "launch/trained_run.h"
 #include "launch/world.h"
 #include "trainer/codes.h"
 #include "trainer/error.h"
-#include "trainer/image_file.h"
 #include "trainer/npy_file.h"
 #include "trainer/text_file.h"
 
 namespace elbow::launch {
 namespace {
-
-// The file's images as a split; they must have the size that the model was trained on.
-trainer::Split split_of_file(const TrainedRun& run, const std::filesystem::path& path) {
-  const auto file = trainer::read_image_file(path);
-  if (file.images.size(1) != run.model->observed()) {
-    throw trainer::DataError(fmt::format(
-        "{} does not fit the model, at byte 0: its images have {} values and the run was trained "
-        "on {} x {} x {} = {}; give images of that size",
-        path.string(), file.images.size(1), run.data.height, run.data.width, run.data.channels,
-        run.model->observed()));
-  }
-  return {.name = path.string(), .images = file.images};
-}
 
 // "mu_0,mu_1,sigma_0,sigma_1", then one line an example; nine digits name a float32.
 std::string csv_of(const trainer::Codes& codes) {
@@ -60,6 +47,10 @@ ExitCode run_encode(const EncodeCommand& command, World& world) {
   const auto run = open_run(world, command.choice);
   trainer::Split split;
   world.together([&] {
+    if (run->model->latent() == 0)
+      throw trainer::SettingError(
+          "the run has model.kind = regressor, which has no latent codes: encode a run with "
+          "latents");
     split = command.data ? split_of_file(*run, *command.data) : run->split(command.split);
   });
   auto& ranks = run->ranks(world);

@@ -46,6 +46,23 @@ void check_likelihood(const trainer::Settings& settings) {
       "train with model.likelihood=gaussian_learned");
 }
 
+// Whether the condition is used, on at most so many examples, and how samples differ.
+void measure_condition(const TrainedRun& run, const trainer::EvaluationParts& parts,
+                       const EvaluateCommand& command, comm::Communicator& ranks,
+                       EvaluationResult& result) {
+  constexpr int64_t kMostExamples = 1000, kFewSamples = 100;
+  const int64_t examples =
+      std::min({parts.data.examples(), kMostExamples, command.examples.value_or(kMostExamples)});
+  const int64_t samples = command.importance_samples > 0 ? command.importance_samples : kFewSamples;
+  if (examples < 2 || run.settings().model.likelihood == "gaussian_optimal") return;
+  const bool has_latents = run.model->latent() > 0;
+  result.condition_use = trainer::condition_use(parts, run.row, run.parameters, examples,
+                                                has_latents ? samples : 1, ranks, *run.team);
+  if (has_latents)
+    result.sample_diversity =
+        trainer::sample_diversity(parts, run.row, run.parameters, examples, ranks, *run.team);
+}
+
 }  // namespace
 
 ExitCode run_evaluate(const EvaluateCommand& command, World& world) {
@@ -59,16 +76,26 @@ ExitCode run_evaluate(const EvaluateCommand& command, World& world) {
   });
   auto parts = run->parts(*split);
   parts.mean_picture =
-      trainer::mean_picture_of(run->settings(), run->data.train, ranks, *run->team);
+      trainer::mean_picture_of(run->settings(), run->data.train, run->condition, ranks, *run->team);
 
   EvaluationResult result{.run = run->directory.path().string(), .weights = run->weights.string()};
   result.metrics = trainer::evaluate(parts, run->row, run->parameters, ranks, *run->team);
-  result.information = information_of(*run, parts, ranks);
-  if (command.importance_samples > 0) {
-    result.importance = trainer::importance_nll(
-        parts, run->row, run->parameters,
-        std::min(command.examples.value_or(split->examples()), split->examples()),
-        command.importance_samples, ranks, *run->team);
+  const bool has_latents = run->model->latent() > 0;
+  if (has_latents) result.information = information_of(*run, parts, ranks);
+  const int64_t examples =
+      std::min(command.examples.value_or(split->examples()), split->examples());
+  const auto nll = [&](const trainer::NllSampling& sampling) {
+    return trainer::importance_nll(parts, run->row, run->parameters, examples,
+                                   has_latents ? command.importance_samples : 1, ranks, *run->team,
+                                   sampling);
+  };
+  if (command.importance_samples > 0) result.importance = nll({});
+  // A bottleneck's p(x | z) is no model given the condition: what is sampled above is log p(x).
+  if (run->condition.kind != trainer::ConditionKind::kNone &&
+      run->settings().model.kind != "bottleneck") {
+    if (command.importance_samples > 0 && has_latents)
+      result.from_prior = nll({.from_prior = true});
+    measure_condition(*run, parts, command, ranks, result);
   }
   world.together([&] {
     if (!first) return;

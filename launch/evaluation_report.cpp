@@ -86,6 +86,29 @@ std::string importance_lines(const trainer::ImportanceNll& i) {
                                      i.effective_samples, i.effective_samples_min, i.samples));
 }
 
+std::string condition_lines(const EvaluationResult& r) {
+  std::string text;
+  if (r.from_prior) {
+    text +=
+        line("from prior",
+             fmt::format("{:.4f} +- {:.4f} nats by samples of the prior, the best of {}: {:.4f}",
+                         r.from_prior->nll_nats, r.from_prior->standard_error,
+                         r.from_prior->samples, r.from_prior->best_nats));
+  }
+  if (r.condition_use) {
+    text += line("condition",
+                 fmt::format("worth {:.4f} +- {:.4f} nats against another example's, over {} "
+                             "examples, K = {}",
+                             r.condition_use->nats, r.condition_use->standard_error,
+                             r.condition_use->examples, r.condition_use->samples));
+  }
+  if (r.sample_diversity)
+    text += line("diversity",
+                 fmt::format("two samples of one condition differ by {:.4f} summed over pixels",
+                             *r.sample_diversity));
+  return text;
+}
+
 }  // namespace
 
 std::string posterior_text(const SplitMetrics& m) {
@@ -105,20 +128,26 @@ std::string evaluation_table(const EvaluationResult& r) {
   return line("run", fmt::format("{}, step {}, epoch {}", r.run, m.step, m.epoch)) +
          line("weights", r.weights) +
          line("split", fmt::format("{}, {} examples", m.split, m.examples)) + bound_text(m) +
-         (r.importance ? importance_lines(*r.importance) : "") + collapse_text(m) +
-         posterior_lines(m) + information_lines(r.information) + unit_lines(*m.posterior);
+         (r.importance ? importance_lines(*r.importance) : "") + condition_lines(r) +
+         collapse_text(m) +
+         (m.posterior
+              ? posterior_lines(m) + information_lines(*r.information) + unit_lines(*m.posterior)
+              : "");
 }
 
 std::string evaluation_json(const EvaluationResult& r) {
   using trainer::put_number;
   nlohmann::ordered_json json = {{"run", r.run}, {"weights", r.weights}};
   json.update(trainer::metrics_json(r.metrics));
-  json["aggregate_covariance"] = trainer::covariance_json(*r.metrics.posterior);
-  json["information_examples"] = r.information.examples;
-  put_number(json, "mutual_information_nats", r.information.mutual_nats);
-  put_number(json, "mutual_information_bound", r.information.mutual_bound);
-  put_number(json, "total_correlation_nats", r.information.total_correlation_nats);
-  put_number(json, "unit_kl_nats", r.information.unit_kl_nats);
+  if (r.metrics.posterior)
+    json["aggregate_covariance"] = trainer::covariance_json(*r.metrics.posterior);
+  if (r.information) {
+    json["information_examples"] = r.information->examples;
+    put_number(json, "mutual_information_nats", r.information->mutual_nats);
+    put_number(json, "mutual_information_bound", r.information->mutual_bound);
+    put_number(json, "total_correlation_nats", r.information->total_correlation_nats);
+    put_number(json, "unit_kl_nats", r.information->unit_kl_nats);
+  }
   if (r.importance) {
     json["importance_samples"] = r.importance->samples;
     json["importance_examples"] = r.importance->examples;
@@ -127,6 +156,18 @@ std::string evaluation_json(const EvaluationResult& r) {
     put_number(json, "effective_samples", r.importance->effective_samples);
     put_number(json, "effective_samples_min", r.importance->effective_samples_min);
   }
+  if (r.from_prior) {
+    put_number(json, "prior_nll_nats", r.from_prior->nll_nats);
+    put_number(json, "prior_nll_standard_error", r.from_prior->standard_error);
+    put_number(json, "best_of_samples_nats", r.from_prior->best_nats);
+  }
+  if (r.condition_use) {
+    put_number(json, "condition_use_nats", r.condition_use->nats);
+    put_number(json, "condition_use_standard_error", r.condition_use->standard_error);
+    json["condition_use_examples"] = r.condition_use->examples;
+    json["condition_use_samples"] = r.condition_use->samples;
+  }
+  if (r.sample_diversity) put_number(json, "sample_diversity_pixels", *r.sample_diversity);
   return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "trainer/condition_use.h"
 #include "trainer/importance_nll.h"
 #include "trainer/latent_information.h"
 #include "trainer/observer.h"
@@ -14,8 +15,12 @@ struct EvaluationResult {
   std::string run;
   std::string weights;  // the file
   trainer::SplitMetrics metrics;
-  trainer::LatentInformation information;
-  std::optional<trainer::ImportanceNll> importance;
+  std::optional<trainer::LatentInformation> information;  // of a model with latents
+  std::optional<trainer::ImportanceNll> importance;       // given the condition, where there is one
+  // Of a conditional model:
+  std::optional<trainer::ImportanceNll> from_prior;
+  std::optional<trainer::ConditionUse> condition_use;
+  std::optional<double> sample_diversity;
 };
 
 std::string evaluation_table(const EvaluationResult& result);

@@ -137,6 +137,14 @@ ExitCode run_export(const ExportCommand& command, World& world) {
   const auto run = open_run(world, command.choice);
   world.together([&] {
     if (world.ranks().rank() != 0) return;
+    const auto& model = run->settings().model;
+    if (model.kind != "vae" || model.condition != "none") {
+      throw trainer::SettingError(fmt::format(
+          "model.json describes plain VAEs only, and the run has model.kind = {} with "
+          "model.condition = {}: read its checkpoints/step_*/model.safetensors, whose tensors have "
+          "PyTorch's layout",
+          model.kind, model.condition));
+    }
     std::error_code error;
     std::filesystem::create_directories(command.out, error);
     if (error)

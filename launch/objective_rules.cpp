@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "launch/setting_table.h"
@@ -43,6 +44,21 @@ const std::vector<Dependence>& dependences() {
       {"model.channels", "model.network", {"conv"}},
       {"model.kernel", "model.network", {"conv"}},
       {"model.sigma", "model.likelihood", {"gaussian", "gaussian_learned"}},
+      {"model.condition_into", "model.condition", {"label", "attributes", "mask"}},
+      {"model.condition_into", "model.kind", {"vae"}},
+      {"model.condition_dropout", "model.condition", {"label", "attributes", "mask"}},
+      {"model.path", "model.condition", {"label", "attributes", "mask"}},
+      {"model.path", "model.kind", {"vae", "regressor"}},
+      {"model.join", "model.condition", {"label", "attributes", "mask"}},
+      {"model.join", "model.kind", {"vae", "regressor"}},
+      {"model.join_layer", "model.join", {"add"}},
+      {"model.prior", "model.condition", {"label", "attributes", "mask"}},
+      {"model.prior", "model.kind", {"vae"}},
+      {"model.prior_hidden", "model.prior", {"learned"}},
+      {"data.mask", "model.condition", {"mask"}},
+      {"data.condition_binarise", "model.condition", {"mask"}},
+      {"data.train_attributes", "model.condition", {"attributes"}},
+      {"data.test_attributes", "model.condition", {"attributes"}},
       {"optimizer.stages", "optimizer.schedule", {"stages"}},
       {"optimizer.milestones", "optimizer.schedule", {"milestones"}},
       {"optimizer.factor", "optimizer.schedule", {"milestones"}},
@@ -79,6 +95,32 @@ void check_schedule(const ParsedConfig& config) {
   }
 }
 
+// What a condition needs, and what a model without latents cannot have.
+void check_condition(const ParsedConfig& config) {
+  const auto& [data, model, objective] =
+      std::tie(config.settings.data, config.settings.model, config.settings.objective);
+  if (model.condition == "mask" && data.mask == "none")
+    throw SettingError(
+        fmt::format("{} needs data.mask, the part of a picture that is given, such as "
+                    "data.mask=column:13",
+                    stated(config, "model.condition")));
+  if (data.train_attributes.empty() != data.test_attributes.empty())
+    throw SettingError(fmt::format("{} and {} belong together: give both",
+                                   stated(config, "data.train_attributes"),
+                                   stated(config, "data.test_attributes")));
+  if (model.prior == "learned" && model.posterior != "log_variance")
+    refuse_pair(config, "model.prior", "model.posterior",
+                "a learned prior is compared with the posterior's log-variance");
+  if (model.kind != "regressor") return;
+  constexpr const char* kNoLatent = "a regressor has no latents";
+  if (objective.kind != "elbo") refuse_pair(config, "model.kind", "objective.kind", kNoLatent);
+  if (objective.samples > 1) refuse_pair(config, "model.kind", "objective.samples", kNoLatent);
+  if (objective.capacity != "none")
+    refuse_pair(config, "model.kind", "objective.capacity", kNoLatent);
+  if (objective.free_bits > 0) refuse_pair(config, "model.kind", "objective.free_bits", kNoLatent);
+  if (objective.sigma_wt > 0) refuse_pair(config, "model.kind", "objective.sigma_wt", kNoLatent);
+}
+
 }  // namespace
 
 void check_objective(const ParsedConfig& config) {
@@ -86,6 +128,7 @@ void check_objective(const ParsedConfig& config) {
   const auto& model = config.settings.model;
   check_dependences(config);
   check_schedule(config);
+  check_condition(config);
   if (objective.anneal == "none" && objective.anneal_steps > 0) {
     throw SettingError(fmt::format("{} has no effect with {}: add objective.anneal=linear",
                                    stated(config, "objective.anneal_steps"),

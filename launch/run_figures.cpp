@@ -107,6 +107,12 @@ ModelView finite_part(ModelView model) {
 void add_model_figures(const ModelView& model, std::vector<NamedFigure>& all) {
   const auto& [mu, sigma] = model.posteriors;
   if (mu.size(0) == 0) return;
+  if (model.conditions) {
+    all.push_back(
+        {"conditions", "What the model draws of a condition.",
+         figures::column_figure(model.conditions->columns, model.shape, model.conditions->title)});
+  }
+  if (mu.size(1) == 0) return all.push_back(reconstruction_figure(model));
   const auto plane = figures::active_plane(mu);
   all.push_back(scatter_figure(model, "latent_scatter", plane));
   if (mu.size(1) > 2)
@@ -145,6 +151,13 @@ NamedFigure manifold_figure(const ModelView& model) {
                      "decoded images at quantiles of the prior",
                      "Images decoded at the prior's quantiles 0.05 to 0.95 of two latent units; "
                      "other units are 0.");
+}
+
+std::vector<NamedFigure> training_pictures(const ModelView& model) {
+  std::vector<NamedFigure> pictures;
+  if (model.posteriors.mu.size(1) > 0) pictures.push_back(manifold_figure(model));
+  pictures.push_back(reconstruction_figure(model));
+  return pictures;
 }
 
 NamedFigure reconstruction_figure(const ModelView& model) {

@@ -23,6 +23,9 @@ std::vector<NamedFigure> run_figures(const RunMaterial& run);
 NamedFigure manifold_figure(const ModelView& model);
 NamedFigure reconstruction_figure(const ModelView& model);
 
+// Those that the model has.
+std::vector<NamedFigure> training_pictures(const ModelView& model);
+
 // The same curves of several runs in each panel: held-out loss, reconstruction and KL.
 NamedFigure curves_of_runs(const std::vector<RunMaterial>& runs);
 

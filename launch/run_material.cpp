@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "launch/condition_pictures.h"
 #include "launch/run_weights.h"
 #include "trainer/checkpoint.h"
 #include "trainer/error.h"
@@ -48,7 +49,8 @@ std::shared_ptr<LoadedModel> load_model(const trainer::Settings& settings,
   loaded->model = trainer::model_of(settings, data);
   loaded->parameters = read_run_weights(run, step, *loaded->model).parameters;
   loaded->codec = std::make_unique<Codec>(*loaded->model, loaded->parameters,
-                                          trainer::request_of(settings.data));
+                                          trainer::request_of(settings.data),
+                                          trainer::condition_plan(settings, data));
   return loaded;
 }
 
@@ -62,17 +64,25 @@ double number_of(const nlohmann::json& object, const char* name) {
 ModelView view_of(const Codec& codec, const trainer::Split& split, const figures::ImageShape& shape,
                   uint64_t seed, int64_t most_encoded) {
   const int64_t count = std::min(split.examples(), most_encoded);
-  const auto x = codec.examples(split, 0, count);
-  ModelView view{.split = split.name, .posteriors = codec.encode(x), .shape = shape};
+  const auto pairs = codec.examples(split, 0, count);
+  ModelView view{.split = split.name, .posteriors = codec.encode(pairs), .shape = shape};
   if (split.labels.defined()) {
     const auto labels = split.labels.narrow(0, 0, count).contiguous();
     view.labels.assign(labels.const_data_ptr<uint8_t>(), labels.const_data_ptr<uint8_t>() + count);
   }
   const int64_t shown = std::min(count, kReconstructions);
-  view.originals = x.narrow(0, 0, shown).clone();
-  view.reconstructions = codec.decode(view.posteriors.mu.narrow(0, 0, shown));
-  view.samples = codec.decode(codec.prior_draws(seed, kPriorSamples));
-  view.decode = [&codec](const at::Tensor& z) { return codec.decode(z); };
+  const auto conditions = [condition = pairs.condition](int64_t wanted) {
+    return condition.defined() ? condition.index_select(0, at::arange(wanted) % condition.size(0))
+                               : condition;
+  };
+  view.originals = codec.whole({pairs.x.narrow(0, 0, shown), conditions(shown)}).clone();
+  view.reconstructions = codec.decode(view.posteriors.mu.narrow(0, 0, shown), conditions(shown));
+  view.samples = codec.decode(codec.prior_draws(seed, kPriorSamples), conditions(kPriorSamples));
+  const auto first = conditions(1);
+  view.decode = [&codec, first](const at::Tensor& z) {
+    return codec.decode(z, first.defined() ? first.expand({z.size(0), -1}) : first);
+  };
+  view.conditions = condition_view(codec, pairs, seed);
   return view;
 }
 
@@ -104,14 +114,16 @@ RunMaterial read_run(const std::filesystem::path& folder) {
     material.traces[epoch] = trainer::load_posterior_trace(file);
   const auto& settings = material.config.settings;
   const auto data = trainer::load_dataset(settings.data);
-  material.observed = data.observed();
+  material.observed = trainer::condition_plan(settings, data).observed;
   if (trainer::checkpoint_steps(run).empty()) return material;
   const auto loaded = load_model(settings, data, run, chosen_step(run, "latest"));
   material.parameters = loaded->model->layout().trainable();
   material.model =
       view_of(*loaded->codec, data.selection(), {data.height, data.width, data.channels},
               static_cast<uint64_t>(settings.train.seed), kMostEncoded);
-  material.model->decode = [loaded](const at::Tensor& z) { return loaded->codec->decode(z); };
+  material.model->decode = [loaded, decode = material.model->decode](const at::Tensor& z) {
+    return decode(z);
+  };
   return material;
 }
 

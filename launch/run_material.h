@@ -14,21 +14,32 @@
 
 #include "launch/codec.h"
 #include "launch/config.h"
+#include "launch/figures/column_figure.h"
 #include "launch/figures/image_figures.h"
 #include "launch/metrics_history.h"
 
 namespace elbow::launch {
 
+// What a conditional model draws. Tensors are on the CPU, images whole.
+struct ConditionView {
+  std::string title;                          // what the rows or columns are
+  std::vector<figures::ColumnGroup> columns;  // given parts, samples and truth; or a column a class
+};
+
 // What a model says of one split. Tensors are on the CPU.
 struct ModelView {
   std::string split;
-  Posteriors posteriors;        // of the split's first examples, at most kMostEncoded
+  Posteriors posteriors;  // of the split's first examples, at most kMostEncoded; without units
+                          // for a regressor
   std::vector<uint8_t> labels;  // of the same; empty where there are none
   at::Tensor originals;         // [count, observed], the first of them
   at::Tensor reconstructions;   // decoded from mu
-  at::Tensor samples;           // [kPriorSamples, observed], decoded from draws of the prior
+  at::Tensor samples;           // [kPriorSamples, observed], decoded from draws of the prior; with
+                                // the conditions of the split's examples, one after another
   figures::ImageShape shape;
-  std::function<at::Tensor(const at::Tensor& z)> decode;  // [n, latent] -> [n, observed]
+  std::function<at::Tensor(const at::Tensor& z)> decode;  // [n, latent] -> [n, observed], with the
+                                                          // first example's condition
+  std::optional<ConditionView> conditions{};
 };
 
 inline constexpr int64_t kMostEncoded = 10000;

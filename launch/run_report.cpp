@@ -34,12 +34,20 @@ std::string data_text(const Settings& s, const RunDescription& run) {
 }
 
 std::string model_text(const Settings& s, const RunDescription& run) {
-  std::vector<std::string> widths = {std::to_string(run.observed)};
+  const bool regressor = s.model.kind == "regressor";
+  std::vector<std::string> widths;
+  if (regressor) {
+    for (const int64_t width : s.model.path) widths.push_back(std::to_string(width));
+  } else {
+    widths.push_back(std::to_string(run.observed));
+  }
   const bool convolutional = s.model.network == "conv";
   const auto& channels = s.model.channels;
-  if (convolutional) widths.push_back(fmt::format("conv {}", fmt::join(channels, "-conv ")));
-  for (const int64_t width : s.model.encoder) widths.push_back(std::to_string(width));
-  widths.push_back(fmt::format("({})", s.model.latent));
+  if (!regressor) {
+    if (convolutional) widths.push_back(fmt::format("conv {}", fmt::join(channels, "-conv ")));
+    for (const int64_t width : s.model.encoder) widths.push_back(std::to_string(width));
+    widths.push_back(fmt::format("({})", s.model.latent));
+  }
   for (const int64_t width : s.model.decoder) widths.push_back(std::to_string(width));
   if (convolutional)
     widths.push_back(
@@ -49,6 +57,20 @@ std::string model_text(const Settings& s, const RunDescription& run) {
                                  fmt::join(widths, "-"), s.model.activation, run.parameters,
                                  s.model.initialisation);
   if (s.model.posterior != "log_variance") text += ", posterior " + s.model.posterior;
+  return text;
+}
+
+std::string condition_text(const Settings& s) {
+  const auto& m = s.model;
+  std::string text = m.condition;
+  if (m.condition == "mask") text += " " + s.data.mask;
+  if (s.data.condition_binarise != "as_data") text += ", binarised " + s.data.condition_binarise;
+  if (m.kind == "bottleneck") return text + ", seen by the encoder alone";
+  if (!m.path.empty()) text += fmt::format(", path {}", fmt::join(m.path, "-"));
+  text += m.join == "add" ? ", added before the activation" : ", concatenated";
+  if (m.condition_into == "decoder") text += ", to the decoder alone";
+  if (m.prior == "learned") text += ", learned prior";
+  if (m.condition_dropout > 0) text += fmt::format(", hidden at {:g}", m.condition_dropout);
   return text;
 }
 
@@ -147,12 +169,14 @@ std::string end_text(const trainer::RunResult& result) {
 }  // namespace
 
 std::string settings_report(const Settings& s, const RunDescription& run) {
-  std::string text =
-      line("run", run.folder.string()) + line("data", data_text(s, run)) +
-      line("model", model_text(s, run)) + line("likelihood", likelihood_text(s, run)) +
-      line("objective", objective_text(s, run)) + line("optimizer", optimizer_text(s)) +
-      line("training", training_text(s, run)) + line("ranks", ranks_text(run)) +
-      (run.device_choice.empty() ? "" : line("devices", run.device_choice));
+  std::string text = line("run", run.folder.string()) + line("data", data_text(s, run)) +
+                     line("model", model_text(s, run)) +
+                     (s.model.condition == "none" ? "" : line("condition", condition_text(s))) +
+                     line("likelihood", likelihood_text(s, run)) +
+                     line("objective", objective_text(s, run)) +
+                     line("optimizer", optimizer_text(s)) +
+                     line("training", training_text(s, run)) + line("ranks", ranks_text(run)) +
+                     (run.device_choice.empty() ? "" : line("devices", run.device_choice));
   for (const auto& warning : warnings_of(s, run.observed, run.steps))
     text += line("warning", warning);
   return text;

@@ -97,6 +97,9 @@ void add_data(std::vector<Setting>& table) {
   add(path("data.train_labels", in(&D::train_labels), file,
            "npy: bytes or int64 [N], 0 to 255; may be left out"));
   add(path("data.test_labels", in(&D::test_labels), file, "npy: the same for test"));
+  add(path("data.train_attributes", in(&D::train_attributes), file,
+           "numbers of each training example, .npy or IDX, for model.condition = attributes"));
+  add(path("data.test_attributes", in(&D::test_attributes), file, "the same for test"));
   table.push_back(integer("data.validation", in(&D::validation), {0, 4294967295},
                           "the last N training examples become the validation split; 0: none"));
   table.push_back(choice("data.binarise", in(&D::binarise),
@@ -114,13 +117,22 @@ void add_data(std::vector<Setting>& table) {
       integer("data.test_examples", in(&D::test_examples), {1, 1e9}, "synthetic: test examples"));
   table.push_back(integer("data.height", in(&D::height), {8, 4096}, "synthetic: rows of pixels"));
   table.push_back(integer("data.width", in(&D::width), {8, 4096}, "synthetic: columns of pixels"));
+  table.push_back(path("data.mask", in(&D::mask),
+                       "none, column:N, row:N, half:left|right|top|bottom, quadrants:1|2|3 or "
+                       "box:TOP:LEFT:HEIGHT:WIDTH",
+                       "model.condition = mask: the part of a picture that is given"));
+  table.push_back(choice("data.condition_binarise", in(&D::condition_binarise),
+                         {"as_data", "none", "threshold", "stochastic"},
+                         "how that part's pixels are binarised; stochastic: drawn anew each time"));
 }
 
 void add_model(std::vector<Setting>& table) {
   using M = trainer::ModelSettings;
   const auto in = [](auto member) { return at(&Settings::model, member); };
   const Range width{1, 1e6};
-  table.push_back(choice("model.kind", in(&M::kind), {"vae"}, "kind of model"));
+  table.push_back(choice("model.kind", in(&M::kind), {"vae", "regressor", "bottleneck"},
+                         "regressor: of the condition, without latents; bottleneck: the encoder "
+                         "sees the condition alone, the decoder z alone"));
   table.push_back(integer_list_or_none("model.encoder", in(&M::encoder), width, /*longest=*/64,
                                        "widths of the encoder's hidden layers, first to last"));
   table.push_back(
@@ -153,6 +165,30 @@ void add_model(std::vector<Setting>& table) {
                          "gaussian: its standard deviation; gaussian_learned: where it starts"));
   table.push_back(choice("model.output_bias", in(&M::output_bias), {"zero", "data_mean"},
                          "data_mean: the decoder's last bias starts at the train split's mean"));
+  table.push_back(choice("model.condition", in(&M::condition),
+                         {"none", "label", "attributes", "mask"},
+                         "what is given: the class, attributes, or a part of the picture"));
+  table.push_back(choice("model.condition_into", in(&M::condition_into),
+                         {"both", "decoder", "encoder"},
+                         "who sees the condition; a decoder that does not is refused"));
+  table.push_back(
+      number("model.condition_dropout", in(&M::condition_dropout),
+             {0, 1, /*low_excluded=*/false, /*high_excluded=*/true},
+             "how often training hides the condition, so that the model can go without"));
+  table.push_back(integer_list_or_none("model.path", in(&M::path), width, /*longest=*/64,
+                                       "widths of the condition's own hidden layers"));
+  table.push_back(choice("model.join", in(&M::join), {"concat", "add"},
+                         "concat: the path's last layer stands beside the first inputs of encoder "
+                         "and decoder; add: pre-activations are added"));
+  table.push_back(integer("model.join_layer", in(&M::join_layer), {1, 64},
+                          "add: the layer of path and encoder that meet; the path's last one meets "
+                          "the decoder's first"));
+  table.push_back(choice("model.prior", in(&M::prior), {"standard", "learned"},
+                         "of z; learned: a Gaussian whose mean and variance follow from the "
+                         "condition"));
+  table.push_back(integer_list_or_none("model.prior_hidden", in(&M::prior_hidden), width,
+                                       /*longest=*/64,
+                                       "learned: widths of hidden layers behind the path"));
 }
 
 void add_objective(std::vector<Setting>& table) {

@@ -104,7 +104,7 @@ class TensorboardObserver : public trainer::Observer {
     log_of("train");
     log_of(held_out);
     log_of("").hparams(
-        hyper_parameters(settings(), run_.data.observed()),
+        hyper_parameters(settings(), run_.trainer.model().observed()),
         {{held_out, "epoch/elbo_nats"}, {held_out, "epoch/loss"}, {held_out, "epoch/kl_nats"}},
         std::filesystem::absolute(run_.directory.path()).lexically_normal().string());
   }
@@ -134,7 +134,7 @@ class TensorboardObserver : public trainer::Observer {
 
   Codec codec() const {
     return {run_.trainer.model(), run_.trainer.pack().parameters.narrow(0, run_.row, 1),
-            trainer::request_of(settings().data)};
+            trainer::request_of(settings().data), run_.trainer.condition()};
   }
 
   void histogram(const std::string& split, int64_t step, const at::Tensor& mu,
@@ -148,6 +148,7 @@ class TensorboardObserver : public trainer::Observer {
 
   // Training's from the examples of the trace, as trained; held-out ones encoded now.
   void histograms(int64_t step) {
+    if (run_.trainer.model().latent() == 0) return;
     const auto trace = run_.trainer.posterior_trace(run_.row);
     histogram("train", step, trace.select(1, 0), trace.select(1, 1));
     const auto& split = run_.data.selection();
@@ -163,7 +164,7 @@ class TensorboardObserver : public trainer::Observer {
     const auto look = codec();
     for (const auto* split : {&run_.data.train, &run_.data.selection()}) {
       const auto view = view_of(look, *split, shape, seed, kHistogramExamples);
-      for (const auto& drawn : {manifold_figure(view), reconstruction_figure(view)}) {
+      for (const auto& drawn : training_pictures(view)) {
         const auto png = figures::png_of(drawn.figure);
         if (settings().log.tensorboard)
           log_of(split->name).image(step, drawn.name, image_of(drawn.figure, png));

@@ -41,7 +41,7 @@ RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset&
                               const trainer::Manifest& manifest,
                               const trainer::RunDirectory& directory, const Devices& devices) {
   RunDescription run{.folder = directory.path(),
-                     .observed = data.observed(),
+                     .observed = trainer.model().observed(),
                      .parameters = trainer.model().layout().trainable(),
                      .leaves = trainer.leaves(),
                      .threads_per_rank = manifest.threads_per_rank,
@@ -164,7 +164,8 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   const auto folder = world.from_rank_0([&] {
     take_place(place, command, config);
     const auto& directory = *place.directory;
-    trainer::replace_text_file(directory.config(), effective_config(config, data.observed()));
+    trainer::replace_text_file(directory.config(),
+                               effective_config(config, trainer->model().observed()));
     trainer::write_manifest(directory.manifest(), manifest);
     std::fputs(
         settings_report(settings, description_of(*trainer, data, manifest, directory, devices))

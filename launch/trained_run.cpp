@@ -20,8 +20,9 @@ using trainer::SettingError;
 // Whatever else a word could set belongs to the run, and has been decided.
 const std::vector<std::string>& settable() {
   static const std::vector<std::string> keys = {
-      "train.threads",    "train.device",      "data.dir",        "data.train_images",
-      "data.test_images", "data.train_labels", "data.test_labels"};
+      "train.threads",     "train.device",          "data.dir",
+      "data.train_images", "data.test_images",      "data.train_labels",
+      "data.test_labels",  "data.train_attributes", "data.test_attributes"};
   return keys;
 }
 
@@ -88,7 +89,8 @@ trainer::EvaluationParts TrainedRun::parts(const trainer::Split& split) const {
           .split = id,
           .request = trainer::request_of(settings().data),
           .objective = *objective,
-          .scale = trainer::scale_of(settings().objective, model->observed())};
+          .scale = trainer::scale_of(settings().objective, model->observed()),
+          .condition = condition.kind == trainer::ConditionKind::kNone ? nullptr : &condition};
 }
 
 std::unique_ptr<TrainedRun> open_run(World& world, const RunChoice& choice) {
@@ -102,18 +104,20 @@ std::unique_ptr<TrainedRun> open_run(World& world, const RunChoice& choice) {
   std::unique_ptr<TrainedRun> run(new TrainedRun{.directory = directory,
                                                  .config = std::move(config),
                                                  .data = std::move(data),
+                                                 .condition = {},
                                                  .devices = std::move(devices)});
   const auto& settings = run->settings();
   run->guard.reset_device(run->devices.own);
   run->team =
       std::make_unique<trainer::ThreadTeam>(threads_of(settings, world.session(), run->devices));
   world.together([&] {
+    run->condition = trainer::condition_plan(settings, run->data);
     run->model = trainer::model_of(settings, run->data);
-    run->objective = trainer::objective_of(settings, run->data.observed());
+    run->objective = trainer::objective_of(settings, run->model->observed());
     const auto stored = read_run_weights(directory, step, *run->model);
     run->weights = stored.file;
     run->parameters = stored.parameters.to(run->devices.own);
-    run->row = trainer::row_of(settings, run->data.observed());
+    run->row = trainer::row_of(settings, run->model->observed());
     run->row.step = stored.step;
     run->row.epoch = stored.epoch;
   });

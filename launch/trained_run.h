@@ -13,6 +13,7 @@
 #include "launch/run_choice.h"
 #include "launch/world.h"
 #include "models/model.h"
+#include "trainer/condition.h"
 #include "trainer/dataset.h"
 #include "trainer/evaluation.h"
 #include "trainer/run_directory.h"
@@ -24,6 +25,7 @@ struct TrainedRun {
   trainer::RunDirectory directory;
   ParsedConfig config;
   trainer::Dataset data;
+  trainer::ConditionPlan condition;
   Devices devices;
   c10::OptionalDeviceGuard guard{};  // this thread computes on devices.own
   std::unique_ptr<trainer::ThreadTeam> team{};

@@ -76,8 +76,10 @@ std::unique_ptr<Training> prepare_training(World& world,
       threads_of(settings, world.session(), training->devices));
   world.together([&] {
     training->trainer = std::make_unique<trainer::Trainer>(
-        settings, std::vector{trainer::row_of(settings, training->data.observed())}, training->data,
-        training->ranks(world), *training->team, training->devices.own);
+        settings,
+        std::vector{
+            trainer::row_of(settings, trainer::condition_plan(settings, training->data).observed)},
+        training->data, training->ranks(world), *training->team, training->devices.own);
   });
   return training;
 }

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <optional>
 #include <stdexcept>
 
 #include "models/bias_activation.h"
@@ -26,13 +27,15 @@ at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
 }
 
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
+                            const std::optional<at::Tensor>& addend, const Places& places,
                             Activation activation, bool input_gradient) {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto& bias = places.bias;
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
     const auto multiplied = operand(x, places.weight);
     multiply(multiplied, places.weight, y);
+    if (addend) y.add_(*addend);
     y = add_bias_and_activate(y, bias, activation);
     if (!places.weight_gradient.defined()) return y;
     context->save_for_backward(
@@ -42,6 +45,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     context->saved_data["bias_gradient"] = places.bias_gradient;
     context->saved_data["activation"] = static_cast<int64_t>(activation);
     context->saved_data["input_gradient"] = input_gradient;
+    context->saved_data["addend_gradient"] = addend.has_value();
     return y;
   }
 
@@ -64,7 +68,39 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
       dx = at::empty(x.sizes(), da.options());
       multiply(multiplied, weight.transpose(1, 2), dx);
     }
-    return {dx, {}, {}, {}};
+    const bool addend_gradient = context->saved_data["addend_gradient"].toBool();
+    return {dx, addend_gradient ? da : at::Tensor(), {}, {}, {}};
+  }
+};
+
+struct ProjectionFunction : torch::autograd::Function<ProjectionFunction> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
+                            bool input_gradient) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
+    auto y = at::empty({x.size(0), x.size(1), places.weight.size(2)}, x.options());
+    const auto multiplied = operand(x, places.weight);
+    multiply(multiplied, places.weight, y);
+    if (!places.weight_gradient.defined()) return y;
+    context->save_for_backward({multiplied});
+    context->saved_data["weight"] = places.weight;
+    context->saved_data["weight_gradient"] = places.weight_gradient;
+    context->saved_data["input_gradient"] = input_gradient;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::AutoDispatchBelowADInplaceOrView plain;
+    const auto x = context->get_saved_variables()[0];
+    const auto weight = context->saved_data["weight"].toTensor();
+    const auto dy = gradients[0].contiguous();
+    const auto multiplied = operand(dy, weight);
+    multiply(x.transpose(1, 2), multiplied, context->saved_data["weight_gradient"].toTensor());
+    at::Tensor dx;
+    if (context->saved_data["input_gradient"].toBool()) {
+      dx = at::empty(x.sizes(), dy.options());
+      multiply(multiplied, weight.transpose(1, 2), dx);
+    }
+    return {dx, {}, {}};
   }
 };
 
@@ -72,14 +108,15 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
 
 Linear::Linear(ParameterLayout& layout, int64_t in,
                const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,
-               Precision precision, DenseNeighbour neighbour)
+               Precision precision, DenseNeighbour neighbour, int64_t joined)
     : activation_(activation), precision_(precision) {
   Parameter weight{.shape = {in, 0},
                    .is_weight = true,
-                   .fan_in = in,
+                   .fan_in = in + joined,
                    .file = neighbour.layout,
                    .channels = neighbour.channels};
-  Parameter bias{.shape = {0}, .is_weight = false, .fan_in = in, .channels = neighbour.channels};
+  Parameter bias{
+      .shape = {0}, .is_weight = false, .fan_in = in + joined, .channels = neighbour.channels};
   if (neighbour.layout == FileLayout::kToImage) bias.file = neighbour.layout;
   int64_t out = 0;
   for (const auto& [name, width] : heads) {
@@ -94,11 +131,37 @@ Linear::Linear(ParameterLayout& layout, int64_t in,
 
 at::Tensor Linear::forward(const BoundParameters& parameters, const at::Tensor& x,
                            bool input_gradient) const {
+  return forward_with(parameters, x, /*addend=*/{}, input_gradient);
+}
+
+at::Tensor Linear::forward_with(const BoundParameters& parameters, const at::Tensor& x,
+                                const at::Tensor& addend, bool input_gradient) const {
   const bool rounded = precision_ == Precision::kBfloat16;
   const Places places{rounded ? parameters.rounded(weight_) : parameters.value(weight_),
                       parameters.value(bias_), parameters.gradient(weight_),
                       parameters.gradient(bias_)};
-  return LinearFunction::apply(x, places, activation_, input_gradient);
+  // Autograd takes no undefined tensor.
+  const auto given = addend.defined() ? std::optional(addend) : std::nullopt;
+  return LinearFunction::apply(x, given, places, activation_, input_gradient);
+}
+
+Projection::Projection(ParameterLayout& layout, const std::string& name, int64_t in, int64_t out,
+                       int64_t joined, Precision precision)
+    : precision_(precision) {
+  weight_ = layout.add({.shape = {in, out},
+                        .is_weight = true,
+                        .fan_in = in + joined,
+                        .parts = {{name + ".weight", 0, out}}});
+}
+
+at::Tensor Projection::forward(const BoundParameters& parameters, const at::Tensor& x,
+                               bool input_gradient) const {
+  const bool rounded = precision_ == Precision::kBfloat16;
+  const Places places{rounded ? parameters.rounded(weight_) : parameters.value(weight_),
+                      {},
+                      parameters.gradient(weight_),
+                      {}};
+  return ProjectionFunction::apply(x, places, input_gradient);
 }
 
 Activation activation_named(const std::string& name) {

@@ -28,12 +28,17 @@ class Linear : public Layer {
   // Adds weight [in, out] and bias [out] to the layout, named NAME.weight and NAME.bias. Two heads
   // that read the same input may share one product: `heads` then lists (name, width) of each, out
   // is their sum. precision: of the products' operands.
+  // joined: inputs that a projection adds to this layer's own, for its fans.
   Linear(ParameterLayout& layout, int64_t in,
          const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,
-         Precision precision = Precision::kFloat32, DenseNeighbour neighbour = {});
+         Precision precision = Precision::kFloat32, DenseNeighbour neighbour = {},
+         int64_t joined = 0);
 
   at::Tensor forward(const BoundParameters& parameters, const at::Tensor& x,
                      bool input_gradient) const override;
+  // activation(x W + addend + b).   addend: [rows, batch, out], recorded like x; undefined: 0.
+  at::Tensor forward_with(const BoundParameters& parameters, const at::Tensor& x,
+                          const at::Tensor& addend, bool input_gradient) const;
 
   Activation activation() const { return activation_; }
   int weight() const { return weight_; }
@@ -43,6 +48,23 @@ class Linear : public Layer {
   int weight_;
   int bias_;
   Activation activation_;
+  Precision precision_;
+};
+
+// y = x W, without bias or activation: the other half of a layer that reads two inputs side by
+// side, because [a, x] [V; W] = a V + x W.
+class Projection {
+ public:
+  // Adds NAME.weight, [in, out]. joined: inputs of the layer whose other half this is.
+  Projection(ParameterLayout& layout, const std::string& name, int64_t in, int64_t out,
+             int64_t joined, Precision precision = Precision::kFloat32);
+
+  // As Layer::forward().
+  at::Tensor forward(const BoundParameters& parameters, const at::Tensor& x,
+                     bool input_gradient) const;
+
+ private:
+  int weight_;
   Precision precision_;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "models/linear.h"
 #include "models/patches.h"
@@ -65,6 +66,40 @@ models::ImageShape image_shape_of(const ModelSettings& settings, const Dataset& 
   return {data.height, data.width, data.channels, settings.channels, settings.kernel};
 }
 
+models::ConditionShape condition_shape_of(const ModelSettings& settings,
+                                          const ConditionPlan& plan) {
+  return {.width = plan.width,
+          .path = settings.path,
+          .join = settings.join == "add" ? models::Join::kAdd : models::Join::kConcatenate,
+          .encoder_layer = settings.join_layer,
+          .into_encoder = settings.condition_into == "both",
+          .learned_prior = settings.prior == "learned",
+          .prior = settings.prior_hidden,
+          .given = plan.given,
+          .target = plan.target,
+          .picture = plan.picture};
+}
+
+void check_condition(const ModelSettings& settings) {
+  if (settings.kind == "vae") {
+    if (settings.condition == "none" || settings.condition_into != "encoder") return;
+    throw SettingError(fmt::format(
+        "model.condition_into = encoder cuts the condition from the decoder, which then models "
+        "p(x | z) and not p(x | z, c), whatever model.condition = {} says: take "
+        "model.condition_into=both, or model.kind=bottleneck if that is what you want",
+        settings.condition));
+  }
+  if (settings.condition == "none")
+    throw SettingError(
+        fmt::format("model.kind = {} sees nothing but a condition, and model.condition = none: set "
+                    "it to label, attributes or mask",
+                    settings.kind));
+  if (settings.kind == "bottleneck" && settings.network != "mlp")
+    throw SettingError(
+        "model.kind = bottleneck has no image to convolve, and model.network = conv: take "
+        "model.network=mlp");
+}
+
 Binarise binarise_named(const std::string& name) {
   if (name == "none") return Binarise::kNone;
   if (name == "threshold") return Binarise::kThreshold;
@@ -93,12 +128,23 @@ Row row_of(const Settings& settings, int64_t observed) {
 }
 
 std::unique_ptr<models::Model> model_of(const Settings& settings, const Dataset& data) {
-  auto shape = vae_shape_of(settings, data.observed());
+  const auto plan = condition_plan(settings, data);
+  auto shape = vae_shape_of(settings, plan.observed);
   if (settings.model.network == "conv") shape.image = image_shape_of(settings.model, data);
-  return models::make_vae(shape);
+  if (plan.kind != ConditionKind::kNone) shape.condition = condition_shape_of(settings.model, plan);
+  check_condition(settings.model);
+  try {
+    if (settings.model.kind == "regressor") return models::make_regressor(shape);
+    if (settings.model.kind == "bottleneck") return models::make_bottleneck(shape);
+    return models::make_vae(shape);
+  } catch (const std::invalid_argument& misfit) {
+    throw SettingError(misfit.what());
+  }
 }
 
 std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed) {
+  if (settings.model.condition != "none")
+    throw SettingError("model.condition needs data, which say what it is");
   if (settings.model.network != "mlp")
     throw SettingError("model.network = conv needs images, whose height and width are known");
   return models::make_vae(vae_shape_of(settings, observed));
@@ -134,10 +180,11 @@ double scale_of(const ObjectiveSettings& settings, int64_t observed) {
   return settings.reduction == "pixel_mean" ? 1.0 / static_cast<double>(observed) : 1.0;
 }
 
-at::Tensor mean_picture_of(const Settings& settings, const Split& train, comm::Communicator& ranks,
-                           ThreadTeam& team) {
+at::Tensor mean_picture_of(const Settings& settings, const Split& train, const ConditionPlan& plan,
+                           comm::Communicator& ranks, ThreadTeam& team) {
   if (settings.model.likelihood != "bernoulli") return {};
-  return pixel_means(train, request_of(settings.data), ranks, team, kMeanPictureExamples);
+  return explained_part(
+      plan, pixel_means(train, request_of(settings.data), ranks, team, kMeanPictureExamples));
 }
 
 }  // namespace elbow::trainer

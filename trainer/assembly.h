@@ -7,6 +7,7 @@
 #include "models/model.h"
 #include "models/objective.h"
 #include "trainer/batch.h"
+#include "trainer/condition.h"
 #include "trainer/dataset.h"
 #include "trainer/pack.h"
 #include "trainer/settings.h"
@@ -17,10 +18,11 @@ namespace elbow::trainer {
 // The row that a trial's settings describe. observed: pixels of an example.
 Row row_of(const Settings& settings, int64_t observed);
 
-// The network that a trial's settings describe.
+// The network that a trial's settings describe. Throws SettingError, also where a condition would
+// not reach the decoder.
 std::unique_ptr<models::Model> model_of(const Settings& settings, const Dataset& data);
-// The same where there is no data; convolutions need the images' size, so it refuses them. Both
-// throw SettingError.
+// The same where there is no data; convolutions need the images' size and conditions the data, so
+// it refuses them.
 std::unique_ptr<models::Model> model_of(const Settings& settings, int64_t observed);
 
 // What a trial's settings optimise.
@@ -33,9 +35,10 @@ int64_t leaves_of(const TrainSettings& settings);
 BatchRequest request_of(const DataSettings& settings);
 double scale_of(const ObjectiveSettings& settings, int64_t observed);
 
-// The picture that a collapsed model draws (mean_picture.h), where the likelihood is a Bernoulli;
-// else undefined. Every rank calls it. Throws comm::PeerLost, DataError.
-at::Tensor mean_picture_of(const Settings& settings, const Split& train, comm::Communicator& ranks,
-                           ThreadTeam& team);
+// The picture that a collapsed model draws (mean_picture.h), of the pixels that are explained,
+// where the likelihood is a Bernoulli; else undefined. Every rank calls it. Throws comm::PeerLost,
+// DataError.
+at::Tensor mean_picture_of(const Settings& settings, const Split& train, const ConditionPlan& plan,
+                           comm::Communicator& ranks, ThreadTeam& team);
 
 }  // namespace elbow::trainer

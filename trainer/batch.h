@@ -26,6 +26,7 @@ struct BatchRequest {
   uint64_t seed = 0;         // for kStochastic: the trial's
   uint32_t time = 0;         // for kStochastic: the step
   uint32_t first_index = 0;  // global index of the split's first example
+  bool measured = false;     // by an evaluation: nothing is drawn anew
 };
 
 // images: uint8, or float32 in [0, 1], [examples, observed]; indices: [count], each in [0,

@@ -19,9 +19,8 @@ Codes encode_split(const EvaluationParts& parts, const Row& row, const at::Tenso
   team.run(leaves, [&](int64_t leaf) {
     const int64_t begin = own.begin + leaf * kEvaluationLeaf;
     const Range range{begin, std::min(begin + kEvaluationLeaf, own.end)};
-    const auto batch =
-        batch_of(parts.model, parts.data, parts.split, parts.request, row.seed, range);
-    const auto posterior = parts.model.encode(bound, batch.x.to(parameters.device()));
+    const auto batch = on_device(batch_of(parts, row.seed, range), parameters.device());
+    const auto posterior = parts.model.encode(bound, batch.x, batch.condition);
     auto target = codes.narrow(0, range.begin - own.begin, range.size());
     target.select(1, 0).copy_(posterior.mean.select(0, 0));
     target.select(1, 1).copy_(posterior.scale.select(0, 0));

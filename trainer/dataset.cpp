@@ -10,6 +10,7 @@
 #include <new>
 #include <system_error>
 
+#include "trainer/attributes.h"
 #include "trainer/error.h"
 #include "trainer/file_bytes.h"
 #include "trainer/file_rows.h"
@@ -239,7 +240,9 @@ void check_validation(int64_t validation, int64_t examples) {
 
 Dataset load_dataset(const DataSettings& settings) {
   if (settings.source == "synthetic") return draw_shapes(settings);
-  return settings.source == "npy" ? load_npy(settings) : load_files(settings);
+  auto data = settings.source == "npy" ? load_npy(settings) : load_files(settings);
+  read_attributes(settings, data);
+  return data;
 }
 
 }  // namespace elbow::trainer

@@ -24,6 +24,9 @@ struct Split {
   int64_t first_index =
       0;  // global index of its first example: names its noise, and no two examples share one
 
+  at::Tensor attributes{};  // float32 [examples, attributes]; undefined where no file has them, and
+                            // for drawn shapes, whose attributes are a function
+
   std::shared_ptr<const ExampleSource> source{};  // of examples that do not lie in memory
 
   int64_t examples() const { return source ? source->examples() : images.size(0); }

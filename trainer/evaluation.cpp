@@ -46,11 +46,11 @@ void measure_leaf(const EvaluationParts& parts, const Row& row,
                   OwnValues& own, int64_t own_begin) {
   at::NoGradGuard no_gradient;
   const auto& objective = parts.objective;
-  const auto batch = batch_of(parts.model, parts.data, parts.split, parts.request, row.seed, range,
-                              objective.samples());
+  const auto batch = batch_of(parts, row.seed, range, objective.samples());
   const auto device = parameters.value(0).device();
   const auto terms = parts.model.terms(
-      parameters, {batch.x.to(device), batch.noise.to(device), objective.log_ratio()});
+      parameters,
+      on_device({batch.x, batch.noise, objective.log_ratio(), batch.condition}, device));
   sum_terms(terms, at::from_blob(sums, {1, kMetricSums}, at::kDouble));
   if (objective.split_sums() > 0) {
     const auto own_sums = objective.leaf_split_sums(
@@ -69,6 +69,7 @@ void measure_leaf(const EvaluationParts& parts, const Row& row,
                sums + columns.pixels);
   }
   const auto leaf = (range.begin - own_begin) / kEvaluationLeaf;
+  if (scale.numel() == 0) return;
   own.smallest_scale[leaf] = scale.min().item<double>();
   own.largest_scale[leaf] = scale.max().item<double>();
 }
@@ -100,7 +101,8 @@ double deviation(double sum, double square_sum, double count) {
 
 SplitMetrics metrics_of(const double* sums) {
   SplitMetrics metrics;
-  const double n = sums[kExamples], latents = sums[kLatents];
+  const double n = sums[kExamples];
+  const double latents = std::max(sums[kLatents], 1.0);  // a regressor has none
   metrics.examples = static_cast<int64_t>(n);
   metrics.loss = sums[kLoss] / n;
   metrics.recon_nats = sums[kReconstructionNats] / n;
@@ -117,20 +119,39 @@ SplitMetrics metrics_of(const double* sums) {
 BatchRequest measured_request(const Split& data, BatchRequest training) {
   if (training.binarise == Binarise::kStochastic) training.binarise = Binarise::kStatic;
   training.first_index = static_cast<uint32_t>(data.first_index);
+  training.measured = true;
   return training;
 }
 
-models::Batch batch_of(const models::Model& model, const Split& data, SplitId split,
-                       const BatchRequest& request, uint64_t seed, Range range, int64_t samples) {
+models::Batch on_device(const models::Batch& batch, at::Device device) {
+  return {batch.x.to(device), batch.noise.defined() ? batch.noise.to(device) : batch.noise,
+          batch.log_ratio,
+          batch.condition.defined() ? batch.condition.to(device) : batch.condition};
+}
+
+models::Batch pairs_of(const EvaluationParts& parts, std::span<const int64_t> indices) {
+  const auto count = static_cast<int64_t>(indices.size());
+  const auto request = measured_request(parts.data, parts.request);
+  models::Batch batch{.x = at::empty({1, count, parts.model.observed()})};
+  if (parts.condition == nullptr) {
+    gather(parts.data, indices, request, batch.x.select(0, 0));
+    return batch;
+  }
+  batch.condition = at::empty({1, count, parts.condition->width});
+  gather_pair(parts.data, indices, request, *parts.condition, batch.x.select(0, 0),
+              batch.condition.select(0, 0));
+  return batch;
+}
+
+models::Batch batch_of(const EvaluationParts& parts, uint64_t seed, Range range, int64_t samples) {
   std::vector<int64_t> indices(range.size()), examples(range.size());
   std::iota(indices.begin(), indices.end(), range.begin);
-  std::iota(examples.begin(), examples.end(), data.first_index + range.begin);
-  const auto x = at::empty({1, range.size(), model.observed()});
-  const auto noise = at::empty({1, range.size() * samples, model.latent()});
-  gather(data, indices, measured_request(data, request), x.select(0, 0));
-  models::fill_normal({seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(split)},
-                      examples, noise, samples);
-  return {x, noise};
+  std::iota(examples.begin(), examples.end(), parts.data.first_index + range.begin);
+  auto batch = pairs_of(parts, indices);
+  batch.noise = at::empty({1, range.size() * samples, parts.model.latent()});
+  models::fill_normal({seed, models::Purpose::kEvaluationNoise, static_cast<uint32_t>(parts.split)},
+                      examples, batch.noise, samples);
+  return batch;
 }
 
 models::BoundParameters bound_for_measuring(const models::Model& model,
@@ -171,10 +192,12 @@ SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Te
   metrics.split = parts.data.name;
   metrics.epoch = row.epoch;
   metrics.step = row.step;
-  set_extremes(own, ranks, metrics);
-  const double* norm = norms.const_data_ptr<double>();
-  metrics.posterior = posterior_statistics(total + columns.posterior, examples,
-                                           parts.model.latent(), {norm, norm + examples});
+  if (parts.model.latent() > 0) {
+    set_extremes(own, ranks, metrics);
+    const double* norm = norms.const_data_ptr<double>();
+    metrics.posterior = posterior_statistics(total + columns.posterior, examples,
+                                             parts.model.latent(), {norm, norm + examples});
+  }
   if (parts.mean_picture.defined()) set_baseline(parts, total + columns.pixels, metrics);
   metrics.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   metrics.examples_per_s = static_cast<double>(metrics.examples) / metrics.seconds;

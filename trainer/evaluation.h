@@ -8,9 +8,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <span>
+
 #include "comm/communicator.h"
 #include "models/model.h"
 #include "trainer/batch.h"
+#include "trainer/condition.h"
 #include "trainer/dataset.h"
 #include "trainer/leaves.h"
 #include "trainer/observer.h"
@@ -36,7 +39,9 @@ struct EvaluationParts {
                          // one fixed draw is measured
   const models::Objective& objective;
   double scale;               // of the loss: 1, or 1 / observed
-  at::Tensor mean_picture{};  // of the training split (mean_picture.h); undefined: no baseline
+  at::Tensor mean_picture{};  // of the training split (mean_picture.h), of x's pixels; undefined:
+                              // no baseline
+  const ConditionPlan* condition = nullptr;  // null: there is none
 };
 
 // The request that an evaluation makes of the split in place of training's.
@@ -44,9 +49,14 @@ BatchRequest measured_request(const Split& data, BatchRequest training);
 
 // Examples `range` of a split as an evaluation sees them, and the noise that it uses, on the host.
 // samples: draws of noise an example. Threads may call it at once.
-models::Batch batch_of(const models::Model& model, const Split& data, SplitId split,
-                       const BatchRequest& request, uint64_t seed, Range range,
+models::Batch batch_of(const EvaluationParts& parts, uint64_t seed, Range range,
                        int64_t samples = 1);
+
+// The examples `indices` of the split likewise, without noise.
+models::Batch pairs_of(const EvaluationParts& parts, std::span<const int64_t> indices);
+
+// The batch's tensors on `device`.
+models::Batch on_device(const models::Batch& batch, at::Device device);
 
 // For passes without gradients; rounded, where the model's products want that.
 models::BoundParameters bound_for_measuring(const models::Model& model,

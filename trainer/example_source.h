@@ -19,6 +19,13 @@ class ExampleSource {
   // the caller. DataError where the bytes cannot be had.
   virtual void read(std::span<const int64_t> indices, uint8_t* out) const = 0;
 
+  // What is known of each example besides its numbers: its class, below classes(), and attributes()
+  // numbers of it. 0 where there is nothing.
+  virtual int64_t classes() const { return 0; }
+  virtual int64_t attributes() const { return 0; }
+  virtual int64_t label(int64_t /*index*/) const { return 0; }
+  virtual void read_attributes(int64_t /*index*/, float* /*out*/) const {}
+
   // Says that read() will soon ask for just these indices, so that waiting for them can begin in
   // the background. Returns at once; a promise that is not kept costs no more than its memory.
   virtual void prefetch(std::span<const int64_t> indices) const {}

@@ -18,24 +18,30 @@ constexpr int64_t kChunk = 256;  // samples that go through the decoder together
 
 // One example's posterior and picture, ready for any number of samples.
 struct Example {
-  int64_t index;      // global
-  at::Tensor x;       // [1, 1, observed], on the device
-  at::Tensor mean;    // [latent], on the host
-  at::Tensor scale;   // the same
-  double log_scales;  // sum of log sigma
+  int64_t index;         // global
+  at::Tensor x;          // [1, 1, observed], on the device
+  at::Tensor condition;  // [1, 1, conditions], on the device; undefined: none
+  at::Tensor mean;       // of what samples come from: [latent], on the host
+  at::Tensor scale;      // the same
+  double log_scales;     // sum of log sigma
 };
 
 Example prepare(const EvaluationParts& parts, const Row& row,
-                const models::BoundParameters& parameters, int64_t i) {
+                const models::BoundParameters& parameters, int64_t i, const NllSampling& sampling) {
   const auto device = parameters.value(0).device();
-  const auto batch =
-      batch_of(parts.model, parts.data, parts.split, parts.request, row.seed, {i, i + 1});
-  const auto x = batch.x.to(device);
-  const auto posterior = parts.model.encode(parameters, x);
-  Example example{.index = parts.data.first_index + i,
-                  .x = x,
-                  .mean = posterior.mean.flatten().to(at::kCPU, at::kFloat),
-                  .scale = posterior.scale.flatten().to(at::kCPU, at::kFloat)};
+  auto batch = batch_of(parts, row.seed, {i, i + 1});
+  if (!sampling.partners.empty())
+    batch.condition = pairs_of(parts, {&sampling.partners[i], 1}).condition;
+  batch = on_device(batch, device);
+  Example example{.index = parts.data.first_index + i, .x = batch.x, .condition = batch.condition};
+  if (sampling.from_prior) {
+    example.mean = at::zeros({parts.model.latent()});
+    example.scale = at::ones({parts.model.latent()});
+    return example;
+  }
+  const auto posterior = parts.model.encode(parameters, batch.x, batch.condition);
+  example.mean = posterior.mean.flatten().to(at::kCPU, at::kFloat);
+  example.scale = posterior.scale.flatten().to(at::kCPU, at::kFloat);
   const float* scale = example.scale.const_data_ptr<float>();
   for (int64_t j = 0; j < example.scale.numel(); ++j) {
     example.log_scales += std::log(static_cast<double>(scale[j]));
@@ -64,10 +70,11 @@ void place_samples(const Example& example, const at::Tensor& noise, at::Tensor z
 }
 
 LogWeights weights_of(const EvaluationParts& parts, const Row& row,
-                      const models::BoundParameters& parameters, int64_t i, int64_t samples) {
+                      const models::BoundParameters& parameters, int64_t i, int64_t samples,
+                      const NllSampling& sampling) {
   const at::NoGradGuard no_gradient;
   const auto device = parameters.value(0).device();
-  const auto example = prepare(parts, row, parameters, i);
+  const auto example = prepare(parts, row, parameters, i, sampling);
   LogWeights weights;
   std::vector<double> log_ratio(kChunk);
   for (int64_t begin = 0; begin < samples; begin += kChunk) {
@@ -77,10 +84,11 @@ LogWeights weights_of(const EvaluationParts& parts, const Row& row,
                          static_cast<uint32_t>(parts.split), static_cast<uint32_t>(begin + 1)},
                         {&example.index, 1}, noise, /*draws=*/count);
     place_samples(example, noise, z, log_ratio.data());
-    const auto nats =
-        parts.model.reconstruction_nats(parameters, z.unsqueeze(0).to(device), example.x)
-            .to(at::kCPU, at::kFloat)
-            .contiguous();
+    const auto nats = parts.model
+                          .reconstruction_nats(parameters, z.unsqueeze(0).to(device), example.x,
+                                               example.condition)
+                          .to(at::kCPU, at::kFloat)
+                          .contiguous();
     const float* costs = nats.const_data_ptr<float>();
     for (int64_t k = 0; k < count; ++k) weights.add(log_ratio[k] - costs[k]);
   }
@@ -131,19 +139,24 @@ double LogWeights::effective_samples() const { return sum_ * sum_ / square_sum_;
 
 ImportanceNll importance_nll(const EvaluationParts& parts, const Row& row,
                              const at::Tensor& parameters, int64_t examples, int64_t samples,
-                             comm::Communicator& ranks, ThreadTeam& team) {
+                             comm::Communicator& ranks, ThreadTeam& team,
+                             const NllSampling& sampling) {
   ranks.at(row.step, "importance sampling");
   const auto bound = bound_for_measuring(parts.model, parameters);
   const auto range = part_of(examples, ranks.size(), ranks.rank());
-  auto own = at::empty({range.size(), 2}, at::kDouble);
+  auto own = at::empty({range.size(), 3}, at::kDouble);
   double* out = own.mutable_data_ptr<double>();
   team.run(range.size(), [&](int64_t i) {
-    const auto weights = weights_of(parts, row, bound, range.begin + i, samples);
-    out[2 * i] = weights.log_mean();
-    out[2 * i + 1] = weights.effective_samples();
+    const auto weights = weights_of(parts, row, bound, range.begin + i, samples, sampling);
+    out[3 * i] = weights.log_mean();
+    out[3 * i + 1] = weights.effective_samples();
+    out[3 * i + 2] = -weights.largest();
+    ranks.progress();
   });
   ImportanceNll result{.examples = examples, .samples = samples};
-  result.values = gather_parts(examples, own, ranks);
+  const auto values = gather_parts(examples, own, ranks);
+  result.values = values.narrow(1, 0, 2).contiguous();
+  result.best_nats = values.select(1, 2).mean().item<double>();
   summarise(result);
   return result;
 }

@@ -1,6 +1,8 @@
 // log p(x) of each example by importance sampling from the posterior (Burda et al. 2016, equation
 // 8, as an estimate): log 1/K sum_k w_k with w_k = p(x | z_k) p(z_k) / q(z_k | x), z_k ~ q(z | x).
-// A lower bound of log p(x) in expectation, that grows with K.
+// A lower bound of log p(x) in expectation, that grows with K. With a condition c all of this is
+// given c. Samples may come from the prior instead (Sohn et al. 2015, equation 7): w_k = p(x |
+// z_k).
 //
 // An example is computed whole by one thread, with shapes that depend on K alone, so that its bits
 // depend on no rank, thread or neighbour; memory does not depend on K.
@@ -10,6 +12,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "trainer/evaluation.h"
@@ -25,8 +28,9 @@ class LogWeights {
   void add(double log_weight);
 
   int64_t count() const { return count_; }
-  double log_mean() const;           // log (1/K sum w)
-  double effective_samples() const;  // (sum w)^2 / sum w^2, between 1 and K
+  double log_mean() const;                     // log (1/K sum w)
+  double effective_samples() const;            // (sum w)^2 / sum w^2, between 1 and K
+  double largest() const { return largest_; }  // log of the largest weight
 
  private:
   int64_t count_ = 0;
@@ -41,7 +45,15 @@ struct ImportanceNll {
   double standard_error = 0;     // of that mean: standard deviation over examples / sqrt(N)
   double effective_samples = 0;  // mean over examples
   double effective_samples_min = 0;
-  at::Tensor values;  // float64 [examples, 2]: log p(x), effective samples
+  double best_nats = 0;  // mean over examples of the smallest -log w_k
+  at::Tensor values;     // float64 [examples, 2]: log p(x), effective samples
+};
+
+struct NllSampling {
+  bool from_prior = false;
+  // Of a conditional model: example i is measured under the condition of example partners[i];
+  // empty: its own.
+  std::vector<int64_t> partners{};
 };
 
 // Of the first `examples` of the split. The noise of sample k is draw k + 1 of the evaluation's, so
@@ -49,6 +61,7 @@ struct ImportanceNll {
 // bits. samples below 2^24. Throws comm::PeerLost.
 ImportanceNll importance_nll(const EvaluationParts& parts, const Row& row,
                              const at::Tensor& parameters, int64_t examples, int64_t samples,
-                             comm::Communicator& ranks, ThreadTeam& team);
+                             comm::Communicator& ranks, ThreadTeam& team,
+                             const NllSampling& sampling = {});
 
 }  // namespace elbow::trainer

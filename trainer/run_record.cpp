@@ -73,7 +73,7 @@ int64_t RunRecord::epoch_of_trace() const {
 // Of the epoch that the row is in, or of the one that it has just ended.
 PosteriorTrace RunRecord::trace() const {
   const auto values = parts_.trainer.posterior_trace(parts_.row);
-  if (values.size(0) == 0) return {};
+  if (values.numel() == 0) return {};
   return {epoch_of_trace(), values.clone()};
 }
 
@@ -81,7 +81,7 @@ PosteriorTrace RunRecord::trace() const {
 void RunRecord::resume_trace(Trainer& trainer) {
   const int64_t batch = trainer.batch_of(parts_.row);
   const int64_t epoch = epoch_of_trace();
-  if (epoch == 0) return;
+  if (epoch == 0 || trainer.model().latent() == 0) return;
   try {
     trainer.set_posterior_trace(
         parts_.row, resume_posterior_traces(

@@ -19,6 +19,8 @@ struct DataSettings {
   std::string test_images;
   std::string train_labels;  // npy: may be empty
   std::string test_labels;
+  std::string train_attributes;    // files beside the data, for model.condition = attributes; drawn
+  std::string test_attributes;     // shapes have their own
   int64_t validation = 0;          // the last N training examples become the validation split
   std::string binarise = "none";   // none | threshold | stochastic | static
   int64_t threshold = 128;         // threshold: a pixel is 1 where its byte (0..255) is >= this
@@ -28,10 +30,14 @@ struct DataSettings {
   int64_t test_examples = 10000;
   int64_t height = 28;
   int64_t width = 28;
+  std::string mask = "none";  // the part of a picture that is given, for model.condition = mask:
+                              // column:N | row:N | half:SIDE | quadrants:N | box:TOP:LEFT:H:W
+  std::string condition_binarise = "as_data";  // as_data | none | threshold | stochastic: that part
 };
 
 struct ModelSettings {
-  std::string kind = "vae";              // vae
+  std::string kind = "vae";              // vae | regressor (of the condition, without latents) |
+                                         // bottleneck (encoder: the condition alone; decoder: z)
   std::vector<int64_t> encoder = {500};  // widths of the hidden layers, first to last
   std::vector<int64_t> decoder = {500};  // widths of the hidden layers, from the latent side
   int64_t latent = 2;
@@ -47,6 +53,14 @@ struct ModelSettings {
   std::string output_bias = "zero";  // zero | data_mean: the decoder's last bias gives the mean of
                                      // the train split
   double sigma = 1;                  // gaussian: its sigma; gaussian_learned: the first one
+  std::string condition = "none";    // none | label | attributes | mask
+  std::string condition_into = "both";  // both | decoder: who sees it (encoder is refused)
+  double condition_dropout = 0;         // how often training hides it
+  std::vector<int64_t> path;            // widths of the condition's own hidden layers
+  std::string join = "concat";          // concat | add: pre-activations
+  int64_t join_layer = 1;               // add: of path and encoder, from 1
+  std::string prior = "standard";       // standard | learned: a Gaussian of the condition
+  std::vector<int64_t> prior_hidden;    // learned: widths of hidden layers behind the path
 };
 
 struct ObjectiveSettings {

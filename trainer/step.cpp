@@ -12,6 +12,7 @@
 #include "models/noise.h"
 #include "models/permutation.h"
 #include "models/schedule.h"
+#include "trainer/evaluation.h"
 #include "trainer/gradient_norm.h"
 
 namespace elbow::trainer {
@@ -32,11 +33,11 @@ void put_posterior_of_first(const models::ExampleTerms& terms, bool has_first, i
 }  // namespace
 
 struct Step::Slot {
-  Range positions{0, 0};          // within the epoch
-  std::vector<int64_t> indices;   // within the split
-  std::vector<int64_t> examples;  // global
-  at::Tensor x, noise;            // [1, largest slice, …], on the host: memory for any slice
-  models::Batch batch;            // this slice's part of them, on the device
+  Range positions{0, 0};           // within the epoch
+  std::vector<int64_t> indices;    // within the split
+  std::vector<int64_t> examples;   // global
+  at::Tensor x, noise, condition;  // [1, largest slice, …], on the host: memory for any slice
+  models::Batch batch;             // this slice's part of them, on the device
   models::ExampleTerms terms;
   std::vector<models::BoundParameters> parameters;  // one a row, for each copy of the pack
 };
@@ -68,6 +69,8 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
                             1;  // a shorter batch may cut differently
     slot.x = at::empty({1, largest, parts_.model.observed()});
     slot.noise = at::empty({1, largest * parts_.objective.samples(), parts_.model.latent()});
+    if (parts_.condition != nullptr)
+      slot.condition = at::empty({1, largest, parts_.condition->width});
     for (int copy = 0; copy < (copies_ ? 2 : 1); ++copy) {
       for (size_t row = 0; row < pack.rows.size(); ++row) {
         const auto of_row = [&](const at::Tensor& flat) {
@@ -309,11 +312,18 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice) {
   const auto x = slot.x.narrow(1, 0, within.size());
   const int64_t samples = parts_.objective.samples();
   const auto noise = slot.noise.narrow(1, 0, within.size() * samples);
-  gather(parts_.data, slot.indices, request, x.select(0, 0));
+  at::Tensor condition;
+  if (parts_.condition != nullptr) {
+    condition = slot.condition.narrow(1, 0, within.size());
+    gather_pair(parts_.data, slot.indices, request, *parts_.condition, x.select(0, 0),
+                condition.select(0, 0));
+  } else {
+    gather(parts_.data, slot.indices, request, x.select(0, 0));
+  }
   models::fill_normal({row.seed, models::Purpose::kTrainingNoise, static_cast<uint32_t>(row.step)},
                       slot.examples, noise, samples);
-  const auto device = pack_.parameters.device();
-  slot.batch = {x.to(device), noise.to(device), parts_.objective.log_ratio()};
+  slot.batch =
+      on_device({x, noise, parts_.objective.log_ratio(), condition}, pack_.parameters.device());
 }
 
 void Step::forward(int64_t row, int64_t slice) {

@@ -26,6 +26,7 @@
 #include "models/model.h"
 #include "models/objective.h"
 #include "trainer/batch.h"
+#include "trainer/condition.h"
 #include "trainer/dataset.h"
 #include "trainer/gradient_sum.h"
 #include "trainer/metric_sums.h"
@@ -46,8 +47,9 @@ struct StepParts {
   BatchRequest request;  // how bytes become numbers; seed and time are set per row and step
   int64_t batch_size;    // global
   bool shuffle;
-  double scale;    // of the optimised loss: 1, or 1 / observed
-  int64_t leaves;  // exact mode; 0 is fast mode
+  double scale;                              // of the optimised loss: 1, or 1 / observed
+  int64_t leaves;                            // exact mode; 0 is fast mode
+  const ConditionPlan* condition = nullptr;  // null: there is none
 };
 
 // A row whose loss or gradient is not a finite number. Known alike to all ranks; the row's weights

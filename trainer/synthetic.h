@@ -15,6 +15,11 @@ struct DrawnExamples {
   int64_t examples;     // first_index + examples is at most 2^32
 };
 
+// The factors behind an example as numbers: the shape as one of ten, then x and y of the centre (as
+// shares of the room that the size leaves), size, cosine and sine of the rotation, thickness and
+// brightness, each from -1 to 1.
+inline constexpr int64_t kDrawnAttributes = 17;
+
 std::shared_ptr<const ExampleSource> make_drawn_examples(const DrawnExamples& what);
 
 }  // namespace elbow::trainer

@@ -32,10 +32,11 @@ Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset&
       data_(data),
       ranks_(&ranks),
       team_(team),
+      condition_(condition_plan(settings, data)),
       model_(model_of(settings, data)),
-      objective_(objective_of(settings, data.observed())),
+      objective_(objective_of(settings, model_->observed())),
       optimizer_(settings.optimizer),
-      scale_(scale_of(settings.objective, data.observed())),
+      scale_(scale_of(settings.objective, model_->observed())),
       stragglers_(settings.log.straggler, kStragglerSeconds),
       trace_rule_(steps_per_epoch()) {
   pack_.rows = std::move(rows);
@@ -64,7 +65,8 @@ void Trainer::make_step() {
                                            .batch_size = settings_.train.batch_size,
                                            .shuffle = settings_.train.shuffle,
                                            .scale = scale_,
-                                           .leaves = leaves_of(settings_.train)},
+                                           .leaves = leaves_of(settings_.train),
+                                           .condition = condition_or_null()},
                                  pack_, *ranks_, team_);
 }
 
@@ -221,20 +223,23 @@ const std::map<std::string, double>& Trainer::recon_floor_nats() {
   auto& floors = recon_floor_nats_.emplace();
   if (settings_.model.likelihood != "bernoulli" || settings_.data.binarise != "none") return floors;
   for (const auto* split : {&data_.train, &data_.selection()}) {
-    if (!split->source) floors[split->name] = entropy_floor_nats(split->images);
+    if (!split->source)
+      floors[split->name] = entropy_floor_nats(explained_part(condition_, split->images));
   }
   return floors;
 }
 
 SplitMetrics Trainer::evaluate_row(int64_t row, const Split& split, SplitId id) {
-  if (!mean_picture_) mean_picture_ = mean_picture_of(settings_, data_.train, *ranks_, team_);
+  if (!mean_picture_)
+    mean_picture_ = mean_picture_of(settings_, data_.train, condition_, *ranks_, team_);
   return evaluate({.model = *model_,
                    .data = split,
                    .split = id,
                    .request = request_of(settings_.data),
                    .objective = *objective_,
                    .scale = scale_,
-                   .mean_picture = *mean_picture_},
+                   .mean_picture = *mean_picture_,
+                   .condition = condition_or_null()},
                   pack_.rows[row], pack_.parameters.narrow(0, row, 1), *ranks_, team_);
 }
 

@@ -115,6 +115,7 @@ class Trainer {
 
   SplitMetrics evaluate_row(int64_t row, const Split& split, SplitId id);
 
+  const ConditionPlan& condition() const { return condition_; }
   const models::Model& model() const { return *model_; }
   const Optimizer& optimizer() const { return optimizer_; }
   const Pack& pack() const { return pack_; }
@@ -141,6 +142,9 @@ class Trainer {
   void take_row(int64_t row, const RowSnapshot& from);
   RowSnapshot snapshot_of(int64_t row) const;
   void make_step();
+  const ConditionPlan* condition_or_null() const {
+    return condition_.kind == ConditionKind::kNone ? nullptr : &condition_;
+  }
   void watch_stragglers(const RowObservers& observers);
 
   // Of the present launch, and since observers were last told.
@@ -159,6 +163,7 @@ class Trainer {
   std::shared_ptr<comm::Communicator> survivors_;  // owned here after a loss
   comm::Communicator* ranks_;
   ThreadTeam& team_;
+  ConditionPlan condition_;
   std::unique_ptr<models::Model> model_;
   std::unique_ptr<models::Objective> objective_;
   Optimizer optimizer_;

@@ -276,6 +276,39 @@ refused 4 "model.safetensors|byte" evaluate damaged
 cp -r trained other && sed -i 's/^latent = .*/latent = 3/' other/config.cfg
 refused 4 "model.safetensors does not fit|encoder.mean.weight|[3, 4]" evaluate other
 
+# --- Conditions ----------------------------------------------------------------------------------------------------------
+train 2 "model.condition = class|label, attributes, mask" model.condition=class
+train 2 "cuts the condition from the decoder|model.condition_into=both|model.kind=bottleneck" model.condition=label \
+  model.condition_into=encoder
+train 2 "model.kind = regressor|model.condition = none" model.kind=regressor
+train 2 "model.kind = bottleneck|model.network = conv" model.kind=bottleneck model.condition=label model.network=conv
+train 2 "model.condition = mask|needs data.mask|column:13" model.condition=mask
+train 2 "data.mask = column:13|has no effect|model.condition=mask" data.mask=column:13
+train 2 "data.mask = column:28|28 x 28|column:N" model.condition=mask data.mask=column:28
+train 2 "data.mask = diagonal|no part of a picture|quadrants" model.condition=mask data.mask=diagonal
+train 2 "data.mask = box:0:0:28:28|nothing is left" model.condition=mask data.mask=box:0:0:28:28
+train 2 "model.path = 8|has no effect|model.condition" model.path=8
+train 2 "model.join_layer = 2|has no effect|model.join=add" model.condition=label model.join_layer=2
+train 2 "model.join = add|model.path has none" model.condition=label model.join=add
+train 2 "of width 8|decoder's first, of 500" model.condition=label model.join=add model.path=8
+train 2 "model.join_layer = 3|both have" model.condition=label model.join=add model.path=9,500 model.join_layer=3
+train 2 "of width 9|encoder's layer 1, of 500" model.condition=label model.join=add model.path=9,500
+train 2 "model.condition_dropout = 1|below 1" model.condition=label model.condition_dropout=1
+train 2 "model.prior = learned|has no effect|model.condition" model.prior=learned
+train 2 "model.prior|model.posterior|exclude" model.condition=label model.prior=learned model.posterior=softplus
+train 2 "model.kind|objective.kind|no latents" model.kind=regressor model.condition=label objective.kind=iwae
+train 2 "data.train_attributes|data.test_attributes|give both" model.condition=attributes data.train_attributes=a.npy
+train 2 "needs data.train_attributes" model.condition=attributes
+train 3 "a.npy|No such file" model.condition=attributes data.train_attributes=a.npy data.test_attributes=a.npy
+train 3 "good.npy does not fit|1 lines|60000 examples" model.condition=attributes data.train_attributes=good.npy \
+  data.test_attributes=good.npy
+train 2 "needs labels|data.train_labels" data.source=npy data.train_images=good.npy data.test_images=good.npy model.condition=label
+refused 2 "--condition label=3|model.condition = none" sample trained --condition label=3 --out a.npy
+refused 2 "--condition|--kind prior" sample trained --kind traversal --condition label=3 --out a.npy
+refused 2 "--complete|leave --condition" sample trained --complete a.npy --condition label=3 --out a.npy
+refused 2 "--regressor|--kind completion" sample trained --regressor trained --out a.npy
+refused 2 "--out = 'a.txt'|.npy or .png" sample trained --out a.txt
+
 # --- Under MPI -----------------------------------------------------------------------------------------------------------
 # Two ranks say it once, and leave with the same code.
 on_two_ranks() {  # CODE WORDS ARGUMENT...

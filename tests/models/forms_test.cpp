@@ -168,6 +168,36 @@ INSTANTIATE_TEST_SUITE_P(
             ObjectiveShape{.kl = KlForm::kFreeBits, .latent = 4, .groups = 2, .pooled_pixels = 11}},
         std::pair{Likelihood::kBernoulli, ObjectiveShape{.bound = Bound::kDreg, .samples = 3}}));
 
+TEST(Forms, AConditionalVaeWithALearnedPriorIsTheSame) {
+  const auto objective = make_objective({.bound = Bound::kIwae, .samples = 3});
+  const auto model = make_vae({.observed = 11,
+                               .encoder = {8, 6},
+                               .latent = 4,
+                               .decoder = {7},
+                               .activation = Activation::kTanh,
+                               .condition = ConditionShape{.width = 3,
+                                                           .path = {5, 6, 7},
+                                                           .join = Join::kAdd,
+                                                           .encoder_layer = 2,
+                                                           .learned_prior = true}});
+  expect_same([&](at::ScalarType type) -> std::vector<at::Tensor> {
+    at::manual_seed(5);
+    const auto values = numbers({kRows, model->layout().size()}, type, 0.8);
+    auto gradients = at::zeros_like(values);
+    const Batch batch{at::rand({kRows, kBatch, 11}, at::kDouble).to(type),
+                      numbers({kRows, kBatch * 3, 4}, type), objective->log_ratio(),
+                      numbers({kRows, kBatch, 3}, type)};
+    const auto terms = model->terms(BoundParameters(model->layout(), values, gradients), batch);
+    const ObjectiveContext context{.kl_weight = at::tensor({0.7, 2.5}, at::kDouble),
+                                   .scale = at::ones({kRows}, at::kDouble),
+                                   .batch_size = kBatch,
+                                   .statistics = {}};
+    const auto loss = objective->leaf_loss(terms, context);
+    torch::autograd::backward({loss.sum()}, {});
+    return {loss.detach().to(type), terms.kl.detach(), gradients};
+  });
+}
+
 TEST(Forms, TheWishIsSeenByOtherThreadsAndEndsWithItsScope) {
   const auto tensor = at::zeros({1});
   bool seen = true;

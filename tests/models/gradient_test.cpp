@@ -19,6 +19,7 @@ struct Case {
   ObjectiveShape objective{};
   double spread = 0.5;  // of the parameters
   bool sigma_weight = false;
+  std::unique_ptr<Model> (*make)(const VaeShape&) = make_vae;
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& one) { return out << one.name; }
@@ -27,13 +28,17 @@ std::ostream& operator<<(std::ostream& out, const Case& one) { return out << one
 class GradientTest : public ::testing::TestWithParam<Case> {
  protected:
   GradientTest()
-      : model_(make_vae(GetParam().model)), objective_(make_objective(GetParam().objective)) {
+      : model_(GetParam().make(GetParam().model)),
+        objective_(make_objective(GetParam().objective)) {
     at::set_num_threads(1);  // tensors are tiny
     at::manual_seed(3);
     values_ = GetParam().spread * at::randn({kRows, model_->layout().size()}, at::kDouble);
     const int64_t samples = objective_->samples();
     batch_ = {at::rand({kRows, kBatch, kObserved}, at::kDouble),
-              at::randn({kRows, kBatch * samples, kLatent}, at::kDouble), objective_->log_ratio()};
+              at::randn({kRows, kBatch * samples, model_->latent()}, at::kDouble),
+              objective_->log_ratio()};
+    if (model_->conditions() > 0)
+      batch_.condition = at::rand({kRows, kBatch, model_->conditions()}, at::kDouble);
     context_ = {.kl_weight = at::tensor({0.7, 2.5}, at::kDouble),
                 .scale = at::tensor({1.0, 1.0 / kObserved}, at::kDouble),
                 .batch_size = kBatch,
@@ -132,7 +137,47 @@ VaeShape vae(Likelihood likelihood, double sigma = 1) {
 }
 const VaeShape kSoft = vae(Activation::kTanh, PosteriorScale::kSoftplus);
 
+VaeShape conditional(ConditionShape condition) {
+  auto shape = vae(Activation::kTanh);
+  shape.condition = std::move(condition);
+  return shape;
+}
+// Columns 0 and 2 of a 4 x 3 image, but for one pixel, are to be explained.
+VaeShape convolutional_mask() {
+  auto shape = conditional({.width = 5,
+                            .path = {6},
+                            .learned_prior = true,
+                            .given = {1, 4, 7, 10, 11},
+                            .target = {0, 2, 3, 5, 6, 8, 9},
+                            .picture = 12});
+  shape.image = ImageShape{4, 3, 1, {3, 2}, 3};
+  return shape;
+}
+const VaeShape kConcatenated = conditional({.width = 3, .path = {4}});
+const VaeShape kAdded =
+    conditional({.width = 3, .path = {6, 4, 5}, .join = Join::kAdd, .encoder_layer = 2});
+const VaeShape kLearned =
+    conditional({.width = 3, .path = {4}, .learned_prior = true, .prior = {6}});
+
 const Case kCases[] = {
+    {.name = "condition", .model = conditional({.width = 3})},
+    {.name = "condition_with_a_path", .model = kConcatenated},
+    {.name = "condition_into_the_decoder",
+     .model = conditional({.width = 3, .into_encoder = false})},
+    {.name = "condition_added", .model = kAdded},
+    {.name = "condition_added_for_three_samples", .model = kAdded, .objective = {.samples = 3}},
+    {.name = "learned_prior", .model = kLearned},
+    {.name = "learned_prior_of_an_added_condition",
+     .model = conditional({.width = 3, .path = {6, 5}, .join = Join::kAdd, .learned_prior = true})},
+    {.name = "learned_prior_far_away", .model = kLearned, .spread = 2},
+    {.name = "learned_prior_iwae",
+     .model = kLearned,
+     .objective = {.bound = Bound::kIwae, .samples = 3}},
+    {.name = "regressor", .model = kConcatenated, .make = make_regressor},
+    {.name = "regressor_added", .model = kAdded, .make = make_regressor},
+    {.name = "bottleneck", .model = conditional({.width = 3}), .make = make_bottleneck},
+    {.name = "convolutional_mask", .model = convolutional_mask()},
+    {.name = "convolutional_regressor", .model = convolutional_mask(), .make = make_regressor},
     {.name = "tanh", .model = vae(Activation::kTanh)},
     {.name = "sigmoid", .model = vae(Activation::kSigmoid)},
     {.name = "softplus", .model = vae(Activation::kSoftplus)},

@@ -63,17 +63,19 @@ class LinearGaussian : public models::Model {
   models::ExampleTerms terms(const models::BoundParameters&, const models::Batch&) const override {
     return {};
   }
-  models::Posterior encode(const models::BoundParameters&, const at::Tensor& x) const override {
+  models::Posterior encode(const models::BoundParameters&, const at::Tensor& x,
+                           const at::Tensor&) const override {
     const auto mean = x.matmul(gain_.to(at::kFloat));
     return {mean, scale_.to(at::kFloat).expand_as(mean)};
   }
-  at::Tensor decode(const models::BoundParameters&, const at::Tensor& z) const override {
+  at::Tensor decode(const models::BoundParameters&, const at::Tensor& z,
+                    const at::Tensor&) const override {
     return z.matmul(weight_.to(at::kFloat));
   }
   at::Tensor reconstruction_nats(const models::BoundParameters& parameters, const at::Tensor& z,
-                                 const at::Tensor& x) const override {
+                                 const at::Tensor& x, const at::Tensor&) const override {
     const double constant = kObserved * 0.5 * std::log(2 * M_PI * kSigma * kSigma);
-    return (x - decode(parameters, z)).pow(2).sum(2) / (2 * kSigma * kSigma) + constant;
+    return (x - decode(parameters, z, {})).pow(2).sum(2) / (2 * kSigma * kSigma) + constant;
   }
 
   // log p(x), float64 [examples].
