@@ -300,7 +300,7 @@ train 2 "model.kind|objective.kind|no latents" model.kind=regressor model.condit
 train 2 "data.train_attributes|data.test_attributes|give both" model.condition=attributes data.train_attributes=a.npy
 train 2 "needs data.train_attributes" model.condition=attributes
 train 3 "a.npy|No such file" model.condition=attributes data.train_attributes=a.npy data.test_attributes=a.npy
-train 3 "good.npy does not fit|1 lines|60000 examples" model.condition=attributes data.train_attributes=good.npy \
+train 3 "good.npy does not fit|1 or 2 dimensions" model.condition=attributes data.train_attributes=good.npy \
   data.test_attributes=good.npy
 train 2 "needs labels|data.train_labels" data.source=npy data.train_images=good.npy data.test_images=good.npy model.condition=label
 refused 2 "--condition label=3|model.condition = none" sample trained --condition label=3 --out a.npy
