@@ -86,6 +86,7 @@ constexpr const char* kBenchFooter = R"(Examples:
 constexpr const char* kReportFooter = R"(Examples:
   elbow report runs/first                              figures/ and report.html in the run's folder
   elbow report runs/first runs/second --out compared   side by side: compared/report.html
+  elbow report runs/kl                                 a sweep: tables, rate against distortion, all its shards
 
 A run may still be training. Figures are PNG, and SVG where they are line art; figures/numbers.json has what they
 show in numbers. The page needs no network.)";
@@ -239,8 +240,8 @@ struct Grammar {
     bench->allow_extras();
     bench->add_option("words", flags.words);
     bench->add_flag("--json", flags.json, "Print one JSON object");
-    report =
-        app.add_subcommand("report", "Draw a run, or several side by side, and write report.html");
+    report = app.add_subcommand(
+        "report", "Draw a run, several side by side, or a sweep, and write report.html");
     report->footer(kReportFooter);
     report->allow_extras();
     report->add_option("words", flags.words);

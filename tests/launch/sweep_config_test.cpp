@@ -153,7 +153,7 @@ TEST(SearchSpace, SobolPutsOnePointIntoEachPartOfEveryAxis) {
 }
 
 // The differences between points (exclusive or) do not depend on the shift, so they are those of
-// the sequence itself: scipy.stats.qmc.Sobol(4, scramble=False).
+// the sequence itself: torch.quasirandom.SobolEngine(4).draw(8).
 TEST(SearchSpace, SobolUsesTheDirectionsOfJoeAndKuo) {
   const auto bits = [](double share) { return static_cast<int64_t>(share * 8); };
   const auto origin = sobol_point(5, 0, 4);
