@@ -252,7 +252,8 @@ ExitCode run_sweep(const SweepCommand& command, const std::vector<std::string>& 
   const auto start = std::chrono::system_clock::now();
   trainer::Interruption interruption;
   const bool first = world.ranks().rank() == 0;
-  const auto shard = sweep::shard_from_text(command.shard);
+  sweep::Shard shard;
+  world.together([&] { shard = sweep::shard_from_text(command.shard); });
 
   std::optional<SweepConfig> parsed;
   Place place;

@@ -48,6 +48,8 @@ refused 2 "unknown command 'sweeep'|did you mean sweep|train, sweep, resume, con
 refused 2 "which sweep|FILE|configs/sweep_kl.cfg" sweep
 refused 2 "which sweep|FILE" sweep train.epochs=3
 refused 2 "nowhere.cfg" sweep nowhere.cfg
+refused 2 "--shard 3/2|I/N" sweep nowhere.cfg --shard 3/2
+start=$launcher refused 2 "--shard x|I/N" -n 2 sweep nowhere.cfg --shard x
 refused 2 "--resume auto|--out" sweep nowhere.cfg --resume auto
 refused 2 "unknown flag --verbose|--help" --verbose
 refused 2 "unknown flag --prgress|did you mean --progress" train --prgress bar

@@ -93,7 +93,11 @@ RowNews epoch(int64_t trial, int64_t epoch, double value) {
   return {.trial = trial, .epoch = epoch, .value = value};
 }
 RowNews ended(int64_t trial, RowEnd end, const std::string& error = "") {
-  return {.trial = trial, .epoch = 2, .value = -100.0, .end = end, .error = error};
+  return {.trial = trial,
+          .epoch = end == RowEnd::kBroken ? 0 : 2,
+          .value = -100.0,
+          .end = end,
+          .error = error};
 }
 
 TEST(Coordinator, APlaceIsTakenByTheNextTrialWhileItsNeighbourGoesOn) {

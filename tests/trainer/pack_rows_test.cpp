@@ -37,7 +37,7 @@ Settings trial(int64_t seed, double lr = 2e-3, int64_t epochs = 2, int64_t steps
 }
 
 struct Outcome {
-  at::Tensor parameters, state;
+  at::Tensor parameters;
   SplitMetrics train, held_out;
 };
 
@@ -49,15 +49,13 @@ Outcome alone(const Settings& settings, int64_t epochs) {
   Trainer trainer(settings, {row_of(settings, kObserved)}, data, *ranks, team);
   EpochResult last;
   for (int64_t epoch = 0; epoch < epochs; ++epoch) last = trainer.run_epoch(nullptr, nullptr);
-  return {trainer.pack().parameters.select(0, 0).clone(), trainer.pack().state.select(0, 0).clone(),
-          last.train[0], last.held_out[0]};
+  return {trainer.pack().parameters.select(0, 0).clone(), last.train[0], last.held_out[0]};
 }
 
 void expect_row(const Trainer& trainer, const EpochResult& last, int64_t row,
                 const Outcome& wanted) {
   const auto snapshot = trainer.snapshot(row);
   EXPECT_TRUE(at::equal(snapshot.rows[0].parameters, wanted.parameters)) << "row " << row;
-  EXPECT_TRUE(at::equal(snapshot.rows[0].state, wanted.state)) << "row " << row;
   EXPECT_EQ(last.train[row].loss, wanted.train.loss) << "row " << row;
   EXPECT_EQ(last.held_out[row].elbo_nats, wanted.held_out.elbo_nats) << "row " << row;
   EXPECT_EQ(last.train[row].step, wanted.train.step) << "row " << row;
@@ -169,6 +167,10 @@ TEST(PackRows, APeerLostBetweenTwoRowsLeavesBothBeforeTheStep) {
         Trainer trainer(trial(1), empty_rows(2), data, *unreliable, team);
         trainer.put_row(0, trial(1), nullptr);
         trainer.put_row(1, trial(2, 2e-3, 3), &begun);
+        if (ranks.rank() == 1) {
+          trainer.run_epoch(nullptr, nullptr);
+          return;
+        }
         Snapshot before;
         EXPECT_THROW(trainer.run_epoch(nullptr, nullptr, [&] { before = trainer.snapshot(); }),
                      comm::PeerLost);
