@@ -245,10 +245,8 @@ class Cluster {
   int64_t size_;
 };
 
-}  // namespace
-
-ExitCode run_sweep(const SweepCommand& command, const std::vector<std::string>& arguments,
-                   World& world) {
+ExitCode sweep_on(World& world, const SweepCommand& command,
+                  const std::vector<std::string>& arguments) {
   const auto start = std::chrono::system_clock::now();
   trainer::Interruption interruption;
   const bool first = world.ranks().rank() == 0;
@@ -331,6 +329,18 @@ ExitCode run_sweep(const SweepCommand& command, const std::vector<std::string>& 
   world.ranks().agree(true);  // mpirun ends the others when the first one leaves with 75
   if (world.ranks().lost_rank() >= 0) world.session().note_lost_peer();
   return code;
+}
+
+}  // namespace
+
+// A rank that is lost outside its group, as all make ready, ends the launch; nothing is lost by it.
+ExitCode run_sweep(const SweepCommand& command, const std::vector<std::string>& arguments,
+                   World& world) {
+  try {
+    return sweep_on(world, command, arguments);
+  } catch (const comm::PeerLost& loss) {
+    throw SharedError(ExitCode::kUnfinished, loss.what());
+  }
 }
 
 }  // namespace elbow::launch
