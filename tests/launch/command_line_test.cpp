@@ -43,7 +43,8 @@ TEST(CommandLine, ConfigCanListAllKeys) {
 
 TEST(CommandLine, UnknownVerbsAndFlagsGetTheNearestName) {
   EXPECT_THAT(error_of({"trian"}), AllOf(HasSubstr("'trian'"), HasSubstr("did you mean train?")));
-  EXPECT_THAT(error_of({"sweep"}), AllOf(HasSubstr("'sweep'"), HasSubstr("train, resume, config")));
+  EXPECT_THAT(error_of({"polish"}),
+              AllOf(HasSubstr("'polish'"), HasSubstr("train, sweep, resume")));
   EXPECT_THAT(error_of({"train", "--prgress", "bar"}), HasSubstr("did you mean --progress?"));
   EXPECT_THAT(error_of({"--verbose"}), HasSubstr("unknown flag --verbose"));
   EXPECT_THAT(error_of({}), HasSubstr("elbow --help"));
