@@ -376,14 +376,17 @@ void refuse_extras(const CLI::App& app) {
                                did_you_mean(word, verbs()), fmt::join(verbs(), ", ")));
 }
 
-// The verb must come first, so that what follows is read by the verb's rules.
-void check_first_word(const Grammar& grammar, const std::vector<std::string>& arguments) {
+// The verb must come first, so that what follows is read by the verb's rules, a folder of another
+// verb's name too.
+void read_first_word(Grammar& grammar, const std::vector<std::string>& arguments) {
   if (arguments.empty())
     throw UsageError("which command? `elbow train` trains a model, `elbow --help` explains");
   const std::string& first = arguments.front();
   if (first == "--help" || first == "-h" || first == "--version") return;
   if (first.starts_with("-")) refuse_flag(grammar.app, first);
   if (std::find(verbs().begin(), verbs().end(), first) == verbs().end()) refuse_verb(first);
+  for (CLI::App* verb : grammar.app.get_subcommands([](const CLI::App*) { return true; }))
+    verb->disabled(verb->get_name() != first);
 }
 
 const CLI::App& chosen(const Grammar& grammar) {
@@ -625,7 +628,7 @@ ExportCommand export_command(Flags flags) {
 
 Command parse_command_line(const std::vector<std::string>& arguments) {
   Grammar grammar;
-  check_first_word(grammar, arguments);
+  read_first_word(grammar, arguments);
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // as CLI11 wants them
   try {
     grammar.app.parse(std::move(reversed));

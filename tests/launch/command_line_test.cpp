@@ -6,6 +6,7 @@ namespace elbow::launch {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 std::string error_of(const std::vector<std::string>& arguments) {
@@ -39,6 +40,11 @@ TEST(CommandLine, DefaultsToAutomaticProgressAndAFolderOfItsOwn) {
 TEST(CommandLine, ConfigCanListAllKeys) {
   EXPECT_TRUE(std::get<ConfigCommand>(parse_command_line({"config", "--keys"})).keys);
   EXPECT_FALSE(std::get<ConfigCommand>(parse_command_line({"config", "a.cfg"})).keys);
+}
+
+TEST(CommandLine, AFolderMayHaveTheNameOfAVerb) {
+  const auto command = std::get<ReportCommand>(parse_command_line({"report", "sweep", "report"}));
+  EXPECT_THAT(command.runs, ElementsAre("sweep", "report"));
 }
 
 TEST(CommandLine, UnknownVerbsAndFlagsGetTheNearestName) {
