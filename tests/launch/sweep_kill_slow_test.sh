@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sweeps whose ranks are killed with SIGKILL at random moments, some of them or all, and that are resumed on other numbers of
 # ranks and in other packs: each trial ends complete, once, with the bits that nobody's death has touched.
-#   sweep_kill_test.sh PROGRAM LAUNCHER
+#   sweep_kill_slow_test.sh PROGRAM LAUNCHER
 # ELBOW_SWEEPS   how many sweeps (3)      ELBOW_SWEEP_SEED   which moments and ranks (1)
 source "$(dirname "$0")/../support/shell.sh" "$@"
 sweeps=${ELBOW_SWEEPS:-3}
@@ -40,7 +40,7 @@ for ((run = 1; run <= sweeps; ++run)); do
       --out "$folder/run-$run"
     restarts=$((restarts + 1))
     if ((launch < 4)); then
-      within 60 test -e "run-$run/ledger.jsonl"
+      within 60 test -s stdout  # Open MPI 5 may hang where a rank dies while communicators are made
       sleep "$((RANDOM % 3)).$((RANDOM % 10))"
       mapfile -t victims < <(ranks_of "$folder/run-$run")
       ((some)) && ((${#victims[@]} > 1)) && victims=("${victims[$((RANDOM % ${#victims[@]}))]}")
