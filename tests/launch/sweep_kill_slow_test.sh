@@ -36,6 +36,7 @@ since=$SECONDS
 for ((run = 1; run <= sweeps; ++run)); do
   for ((launch = 1; launch <= 12; ++launch)); do
     ranks=$((RANDOM % 3 + 1)) group=$((RANDOM % 2 + 1)) rows=$((RANDOM % 4 + 1)) some=$((RANDOM % 2))
+    rm -f stdout
     start "$launcher" -n $ranks sweep "${recipe[@]}" sweep.ranks_per_group=$group sweep.rows_per_pack=$rows --resume auto \
       --out "$folder/run-$run"
     restarts=$((restarts + 1))
