@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include "comm/heartbeat.h"
 #include "comm/launcher_watch.h"
 #include "comm/mpi_settings.h"
+#include "comm/start_watch.h"
 #include "comm/ulfm.h"
 
 namespace elbow::comm {
@@ -26,6 +28,8 @@ constexpr int kOpenMpiMajor = OMPI_MAJOR_VERSION;
 constexpr int kOpenMpiMajor = 0;
 #endif
 constexpr size_t kHostBytes = 256;
+constexpr std::chrono::seconds kStartPatience{300};  // hundreds of ranks need a minute
+constexpr int kResumable = 75;                       // nothing is lost: "not finished, resumable"
 
 void check(int code, const char* operation) {
   if (code == MPI_SUCCESS) return;
@@ -48,7 +52,10 @@ MpiSession::MpiSession() {
     setenv(name.c_str(), value.c_str(), /*overwrite=*/0);
   }
   int provided = 0;
-  check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
+  {
+    const StartWatch watch(kStartPatience, kResumable);
+    check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
+  }
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
   try {
