@@ -309,9 +309,9 @@ Plan Group::make_plan() {
     if (const auto row = row_of_trial(trial)) end_row(*row, RunStatus::kPruned, 0, "");
   plan.clear = std::exchange(ended_, {});
   for (const auto& start : orders.begin) open(start, plan);
-  const bool prunes = std::ranges::any_of(
-      plan.put, [this](const auto& put) { return !rows_[put.row]->prune_at_start().empty(); });
-  plan.settled = news_.empty() && any_row() && !prunes;
+  const bool ends = std::ranges::any_of(
+      plan.put, [this](const auto& put) { return rows_[put.row]->ends_at_start(); });
+  plan.settled = news_.empty() && any_row() && !ends;
   return plan;
 }
 
@@ -405,8 +405,8 @@ void Group::start_row(const Plan::Put& put, const std::optional<trainer::Checkpo
   auto manifest = manifest_of(parts_.arguments, *ranks_, device_names_, *data_, parts_.team.size());
   with_row(put.row, [&](TrialRow& trial) {
     trial.start(*trainer_, put.row, manifest, checkpoint);
-    if (trial.prune_at_start().empty()) return;
-    news_.push_back(trial.end(RunStatus::kPruned, 0, ""));
+    if (!trial.ends_at_start()) return;
+    news_.push_back(trial.end_at_start());
     ended_.push_back(put.row);
     rows_[put.row].reset();
   });

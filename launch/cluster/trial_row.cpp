@@ -72,7 +72,11 @@ TrialRow::TrialRow(RowSetting setting, const trainer::Dataset& data,
                           {.own = at::kCPU, .exact_settings = setting_.exact_settings}, data);
   check_identity(found_, setting_.config, identity_);
   for (const auto& sentence : found_.damaged) tell_(sentence);
-  if (found_.checkpoint) progress_ = found_.checkpoint->checkpoint.progress.at(0);
+  if (!found_.checkpoint) return;
+  progress_ = found_.checkpoint->checkpoint.progress.at(0);
+  const auto& train = setting_.config.settings.train;
+  over_ = trainer::is_over(progress_, train,
+                           trainer::steps_of(train, trainer::steps_in_epoch(train, data_)));
 }
 
 int64_t TrialRow::batch() const {
@@ -148,12 +152,20 @@ RowNews TrialRow::end_epoch(const SplitMetrics& train, const SplitMetrics& held_
   if (!trainer::is_over(progress_, settings,
                         trainer::steps_of(settings, trainer_->steps_per_epoch())))
     return news();
+  return end_of_its_own();
+}
+
+RowNews TrialRow::end_of_its_own() {
   auto last = std::isfinite(news().value)
                   ? end(RunStatus::kComplete, kDone, "")
                   : end(RunStatus::kFailed, /*exit_code=*/1,
                         "its " + setting_.metric + " is not a finite number at the end");
-  last.epoch = train.epoch;
+  last.epoch = progress_.epochs_done;
   return last;
+}
+
+RowNews TrialRow::end_at_start() {
+  return prune_at_start_.empty() ? end_of_its_own() : end(RunStatus::kPruned, kDone, "");
 }
 
 RowNews TrialRow::end(RunStatus status, int exit_code, const std::string& why) {

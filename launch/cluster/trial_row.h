@@ -48,7 +48,11 @@ class TrialRow {
 
   // Why it is stopped where it goes on, without a further epoch; "": it is not.
   void prune_at_start(const std::string& why) { prune_at_start_ = why; }
-  const std::string& prune_at_start() const { return prune_at_start_; }
+  // Whether it has no step to make: it is pruned, or its checkpoint is its last one and only
+  // result.json is missing.
+  bool ends_at_start() const { return !prune_at_start_.empty() || over_; }
+  // Once it has started.
+  RowNews end_at_start();
 
   // It is row `row` of `trainer` now, which has taken its checkpoint.
   void start(trainer::Trainer& trainer, int64_t row, const trainer::Manifest& manifest,
@@ -63,6 +67,7 @@ class TrialRow {
 
  private:
   RowNews news() const;
+  RowNews end_of_its_own();
 
   RowSetting setting_;
   const trainer::Dataset& data_;
@@ -74,6 +79,7 @@ class TrialRow {
   trainer::Trainer* trainer_ = nullptr;
   int64_t row_ = 0;
   std::string prune_at_start_;
+  bool over_ = false;
   std::unique_ptr<trainer::Observer> observer_;
   std::unique_ptr<trainer::RunRecord> record_;  // last: it ends first
 };

@@ -99,6 +99,19 @@ check "result.json says interrupted" same "$(value stopped/result.json status)" 
 check "it goes on, in mid-epoch, on other ranks and in other packs" same $? 0
 is_whole stopped "stopped in mid-epoch and resumed"
 
+cp -r one unwritten
+rm unwritten/result.json "$(trial unwritten 3)/result.json"
+"$python" -c '
+import json
+lines = open("unwritten/ledger.jsonl").readlines()
+kept = [line for line in lines if not ((entry := json.loads(line))["op_code"] == 6 and entry["trial_id"] == 3 and entry["state"] == 1)]
+assert len(kept) == len(lines) - 1
+open("unwritten/ledger.jsonl", "w").writelines(kept)'
+"$launcher" -n 2 resume unwritten sweep.rows_per_pack=3 >unwritten.out 2>unwritten.err </dev/null
+check "a trial that was killed behind its last checkpoint" same $? 0
+check "is written down" same "$(value "$(trial unwritten 3)/result.json" status)" complete
+is_whole unwritten "and not trained again"
+
 slow=(checkpoint.every_steps=2)
 begun() { compgen -G "$1/trials/*/checkpoints/step_*" >/dev/null; }
 killed() {  # NAME
