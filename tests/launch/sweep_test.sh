@@ -112,7 +112,7 @@ check "a trial that was killed behind its last checkpoint" same $? 0
 check "is written down" same "$(value "$(trial unwritten 3)/result.json" status)" complete
 is_whole unwritten "and not trained again"
 
-slow=(checkpoint.every_steps=2)
+slow=(checkpoint.every_steps=2 log.pictures_every=1)  # some seconds, so that no machine is done before it loses a rank
 begun() { compgen -G "$1/trials/*/checkpoints/step_*" >/dev/null; }
 killed() {  # NAME
   within 60 begun "$1"
