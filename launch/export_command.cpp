@@ -9,7 +9,7 @@
 #include "launch/commands.h"
 #include "launch/trained_run.h"
 #include "launch/world.h"
-#include "models/patches.h"
+#include "models/image_layers.h"
 #include "trainer/build_info.h"
 #include "trainer/error.h"
 #include "trainer/text_file.h"
@@ -32,19 +32,16 @@ Json hidden_layers(const char* side, size_t count, const std::string& activation
   return layers;
 }
 
-// What each convolution of the encoder reads, from the image inwards; none of a perceptron.
-std::vector<models::PatchShape> convolutions_of(const TrainedRun& run) {
+// Of a run with convolutions.
+models::ImageShape image_of(const TrainedRun& run) {
   const auto& model = run.settings().model;
-  std::vector<models::PatchShape> steps;
-  if (model.network != "conv") return steps;
-  int64_t height = run.data.height, width = run.data.width, channels = run.data.channels;
-  for (const int64_t filters : model.channels) {
-    steps.push_back({height, width, channels, model.kernel, /*stride=*/2});
-    height = steps.back().patch_rows();
-    width = steps.back().patch_columns();
-    channels = filters;
-  }
-  return steps;
+  return {run.data.height, run.data.width, run.data.channels, model.channels, model.kernel};
+}
+
+// What each convolution of the encoder reads; none of a perceptron.
+std::vector<models::PatchShape> convolutions_of(const TrainedRun& run) {
+  if (run.settings().model.network != "conv") return {};
+  return models::steps_inwards(image_of(run));
 }
 
 Json convolution(const std::string& name, const models::PatchShape& step,
@@ -97,10 +94,7 @@ Json decoder_of(const TrainedRun& run) {
   for (size_t i = 0; i < steps.size(); ++i)
     layers.push_back(transposed(fmt::format("decoder.convolutions.{}", i),
                                 steps[steps.size() - 1 - i], model.activation));
-  const int64_t odd = model.kernel - 1 + model.kernel % 2;
-  layers.push_back(
-      transposed("decoder.output",
-                 {run.data.height, run.data.width, run.data.channels, odd, /*stride=*/1}, last));
+  layers.push_back(transposed("decoder.output", models::last_step(image_of(run)), last));
   return layers;
 }
 

@@ -58,12 +58,10 @@ void Decoder::add_image(ParameterLayout& layout, int64_t width, int64_t joined) 
     channels = step.channels;
   }
   // Transposed, because then a position has kernel^2 * colours numbers on the way, not kernel^2 *
-  // channels. Only an odd kernel keeps the size.
-  const int64_t odd = image.kernel - 1 + image.kernel % 2;
-  convolutions_.push_back(std::make_unique<TransposedConvolution>(
-      layout, "decoder.output", channels,
-      PatchShape{image.height, image.width, image.colours, odd, /*stride=*/1},
-      Activation::kIdentity, shape_.precision));
+  // channels.
+  convolutions_.push_back(
+      std::make_unique<TransposedConvolution>(layout, "decoder.output", channels, last_step(image),
+                                              Activation::kIdentity, shape_.precision));
 }
 
 int64_t Decoder::joined_width(const VaeShape& shape) {

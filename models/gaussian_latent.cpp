@@ -7,6 +7,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "models/aten_log_variance.h"
 #include "models/elementwise.h"
 #include "models/forms.h"
 
@@ -99,21 +100,6 @@ void backward_rows(const Gradients<Scalar>& in, LogRatio ratio, const Scalar* he
 }
 
 // The same in ATen operations.
-struct AtenTerm {
-  at::Tensor sigma, log_variance, slope;
-};
-
-AtenTerm aten_clamped_log_variance(const at::Tensor& a) {
-  const auto above = a > kClampBendHigh, below = a < kClampBendLow;
-  const auto u = at::where(above, a - kClampBendHigh, kClampBendLow - a) / kClampBendWidth;
-  const auto bend = kClampBendWidth * u / (1 + u);
-  const auto log_variance =
-      at::where(above, kClampBendHigh + bend, at::where(below, kClampBendLow - bend, a));
-  const auto slope =
-      at::where(at::logical_or(above, below), 1 / ((1 + u) * (1 + u)), at::ones_like(a));
-  return {(0.5 * log_variance).exp(), log_variance, slope};
-}
-
 AtenTerm aten_softplus(const at::Tensor& a, bool squared) {
   const auto sigma = a.clamp_min(0) + at::log1p((-a.abs()).exp());
   const auto half = 0.5 * a.exp();

@@ -12,4 +12,9 @@ std::vector<PatchShape> steps_inwards(const ImageShape& image) {
   return steps;
 }
 
+PatchShape last_step(const ImageShape& image) {
+  const int64_t odd = image.kernel - 1 + image.kernel % 2;
+  return {image.height, image.width, image.colours, odd, /*stride=*/1};
+}
+
 }  // namespace elbow::models

@@ -11,4 +11,8 @@ namespace elbow::models {
 // What each convolution of the encoder reads, from the image inwards.
 std::vector<PatchShape> steps_inwards(const ImageShape& image);
 
+// What the decoder's last convolution gives: the image, at stride 1. Only an odd kernel keeps the
+// size.
+PatchShape last_step(const ImageShape& image);
+
 }  // namespace elbow::models

@@ -4,6 +4,7 @@
 #include <ATen/Dispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "models/aten_log_variance.h"
 #include "models/forms.h"
 #include "models/posterior_scale.h"
 
@@ -13,22 +14,15 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// A prior's standard deviation and log-variance, and the latter's slope, in ATen operations.
+// A prior in ATen operations.
 struct AtenPrior {
-  at::Tensor mean, sigma, log_variance, slope;
+  at::Tensor mean;
+  AtenTerm scale;
 };
 
 AtenPrior aten_prior(const at::Tensor& prior) {
   const int64_t latent = prior.size(2) / 2;
-  const auto a = prior.narrow(2, latent, latent);
-  const auto above = a > kClampBendHigh, below = a < kClampBendLow;
-  const auto u = at::where(above, a - kClampBendHigh, kClampBendLow - a) / kClampBendWidth;
-  const auto bend = kClampBendWidth * u / (1 + u);
-  const auto log_variance =
-      at::where(above, kClampBendHigh + bend, at::where(below, kClampBendLow - bend, a));
-  const auto slope =
-      at::where(at::logical_or(above, below), 1 / ((1 + u) * (1 + u)), at::ones_like(a));
-  return {prior.narrow(2, 0, latent), (0.5 * log_variance).exp(), log_variance, slope};
+  return {prior.narrow(2, 0, latent), aten_clamped_log_variance(prior.narrow(2, latent, latent))};
 }
 
 // The latent part is narrow: plain loops, one example after another.
@@ -70,8 +64,8 @@ struct RelateFunction : torch::autograd::Function<RelateFunction> {
     if (!fused(head)) {
       const auto p = aten_prior(prior);
       const int64_t latent = prior.size(2) / 2;
-      return at::cat({(head.narrow(2, 0, latent) - p.mean) / p.sigma,
-                      head.narrow(2, latent, latent) - p.log_variance},
+      return at::cat({(head.narrow(2, 0, latent) - p.mean) / p.scale.sigma,
+                      head.narrow(2, latent, latent) - p.scale.log_variance},
                      2);
     }
     auto out = at::empty_like(head);
@@ -90,11 +84,12 @@ struct RelateFunction : torch::autograd::Function<RelateFunction> {
     const int64_t latent = prior.size(2) / 2;
     if (!fused(head)) {
       const auto p = aten_prior(prior);
-      const auto by_mean = gradient.narrow(2, 0, latent) / p.sigma;
+      const auto by_mean = gradient.narrow(2, 0, latent) / p.scale.sigma;
       const auto by_log_variance = gradient.narrow(2, latent, latent);
       const auto distance = head.narrow(2, 0, latent) - p.mean;
-      return {at::cat({by_mean, by_log_variance}, 2),
-              at::cat({-by_mean, (-0.5 * by_mean * distance - by_log_variance) * p.slope}, 2)};
+      return {
+          at::cat({by_mean, by_log_variance}, 2),
+          at::cat({-by_mean, (-0.5 * by_mean * distance - by_log_variance) * p.scale.slope}, 2)};
     }
     auto dhead = at::empty_like(head), dprior = at::empty_like(prior);
     AT_DISPATCH_FLOATING_TYPES(head.scalar_type(), "relative_to_prior_backward", [&] {
@@ -149,7 +144,7 @@ struct PlaceFunction : torch::autograd::Function<PlaceFunction> {
     context->save_for_backward({u, prior});
     if (!fused(u)) {
       const auto p = aten_prior(prior);
-      return (p.mean.unsqueeze(2) + p.sigma.unsqueeze(2) * by_example(u, prior.size(1)))
+      return (p.mean.unsqueeze(2) + p.scale.sigma.unsqueeze(2) * by_example(u, prior.size(1)))
           .view(u.sizes());
     }
     auto z = at::empty_like(u);
@@ -169,9 +164,9 @@ struct PlaceFunction : torch::autograd::Function<PlaceFunction> {
     if (!fused(u)) {
       const auto p = aten_prior(prior);
       const auto g = by_example(dz, prior.size(1));
-      const auto move = p.sigma.unsqueeze(2) * by_example(u, prior.size(1));
-      return {(g * p.sigma.unsqueeze(2)).view(u.sizes()),
-              at::cat({g.sum(2), 0.5 * (g * move).sum(2) * p.slope}, 2)};
+      const auto move = p.scale.sigma.unsqueeze(2) * by_example(u, prior.size(1));
+      return {(g * p.scale.sigma.unsqueeze(2)).view(u.sizes()),
+              at::cat({g.sum(2), 0.5 * (g * move).sum(2) * p.scale.slope}, 2)};
     }
     auto du = at::empty_like(u), dprior = at::empty_like(prior);
     AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "from_prior_backward", [&] {
