@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <chrono>
-#include <cmath>
 #include <memory>
 
 #include "comm/error.h"
@@ -23,11 +22,6 @@ constexpr int kDone = 0, kFailed = 1, kResumable = 75, kUnresumable = 86;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Held-out metrics that are not finite are worse than any that are.
-bool better(const SplitMetrics& metrics, const std::optional<SplitMetrics>& best) {
-  return !best || !std::isfinite(best->elbo_nats) || metrics.elbo_nats > best->elbo_nats;
 }
 
 std::string early_stop_text(const SplitMetrics& best, int64_t patience) {
@@ -164,12 +158,7 @@ void Trial::train() {
 void Trial::end_epoch(const EpochResult& epoch) {
   const auto& train = epoch.train[0];
   const auto& held_out = epoch.held_out[0];
-  const bool new_best = better(held_out, progress_.best);
-  if (new_best) progress_.best = held_out;
-  progress_.final_metrics = {train, held_out};
-  progress_.epochs_done = train.epoch;
-  progress_.train_seconds += train.seconds;
-  progress_.train_examples += static_cast<double>(train.examples);
+  const bool new_best = take_epoch(progress_, train, held_out);
   if (record_) record_->write_epoch(train, held_out, new_best);
   if (observer_ != nullptr) observer_->on_epoch(train, held_out);
 }

@@ -23,4 +23,8 @@ struct TrialProgress {
   uint64_t metrics_bytes = 0;         // of metrics.jsonl: what comes later is not part of this
 };
 
+// Takes an epoch's metrics, of train and of what is held out. Returns whether it is the best so
+// far; held-out metrics that are not finite are worse than any that are.
+bool take_epoch(TrialProgress& progress, const SplitMetrics& train, const SplitMetrics& held_out);
+
 }  // namespace elbow::trainer

@@ -54,10 +54,6 @@ sweep::Attributes attributes_of(const SplitMetrics& metrics, const trainer::Sett
   return all;
 }
 
-bool better(const SplitMetrics& metrics, const std::optional<SplitMetrics>& best) {
-  return !best || !std::isfinite(best->elbo_nats) || metrics.elbo_nats > best->elbo_nats;
-}
-
 }  // namespace
 
 TrialRow::TrialRow(RowSetting setting, const trainer::Dataset& data,
@@ -140,12 +136,7 @@ RowNews TrialRow::news() const {
 }
 
 RowNews TrialRow::end_epoch(const SplitMetrics& train, const SplitMetrics& held_out) {
-  const bool new_best = better(held_out, progress_.best);
-  if (new_best) progress_.best = held_out;
-  progress_.final_metrics = {train, held_out};
-  progress_.epochs_done = train.epoch;
-  progress_.train_seconds += train.seconds;
-  progress_.train_examples += static_cast<double>(train.examples);
+  const bool new_best = take_epoch(progress_, train, held_out);
   record_->write_epoch(train, held_out, new_best);
   observer_->on_epoch(train, held_out);
   const auto& settings = setting_.config.settings.train;
