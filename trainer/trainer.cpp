@@ -24,6 +24,14 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// By any rank, which has voted in every row that stepped.
+bool stop_wanted(const at::Tensor& step_sums) {
+  const double* sums = step_sums.const_data_ptr<double>();
+  for (int64_t k = 0; k < step_sums.size(0); ++k)
+    if (sums[k * kMetricSums + kStopVotes] > 0) return true;
+  return false;
+}
+
 }  // namespace
 
 Trainer::Trainer(const Settings& settings, std::vector<Row> rows, const Dataset& data,
@@ -307,7 +315,7 @@ EpochResult Trainer::run_epoch(const RowObservers& observers, const Interruption
       recent_sums.zero_();
     }
     watch_stragglers(observers);
-    if (goes_on && step_sums.select(1, kStopVotes).max().item<double>() > 0) {
+    if (goes_on && stop_wanted(step_sums)) {
       seconds_done_ += seconds_since(start);
       result.interrupted = true;
       return result;
