@@ -4,6 +4,7 @@
 
 #include "launch/effective_config.h"
 #include "launch/setting_table.h"
+#include "tests/support/setting_error.h"
 #include "tests/support/temporary_directory.h"
 #include "trainer/error.h"
 
@@ -12,22 +13,14 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const trainer::SettingError& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using tests::setting_error_of;
 
 std::string error_of_words(const std::vector<std::string>& words) {
-  return error_of([&] { parse_config(std::nullopt, words, {}); });
+  return setting_error_of([&] { parse_config(std::nullopt, words, {}); });
 }
 
 std::string error_of_text(const std::string& text) {
-  return error_of([&] { parse_config_text(text, "a.cfg"); });
+  return setting_error_of([&] { parse_config_text(text, "a.cfg"); });
 }
 
 TEST(Config, UsesTheBuiltInFileWhereNoneIsGiven) {
@@ -115,7 +108,7 @@ TEST(Config, ErrorsNameKeyValueOriginAndWhatIsAllowed) {
             "data.threshold = 256 (command line) is out of range; allowed: 0 to 255");
   EXPECT_EQ(error_of_text("\n[optimizer]\nlr = fast  # too fast\n"),
             "optimizer.lr = fast (a.cfg:3) is not a finite number; allowed: above 0 to 1000");
-  EXPECT_EQ(error_of([] {
+  EXPECT_EQ(setting_error_of([] {
               parse_config(std::nullopt, {}, {{"ELBOW_CFG_MODEL__LATENT", "2.5"}});
             }),
             "model.latent = 2.5 (environment variable ELBOW_CFG_MODEL__LATENT) is not an integer; "
@@ -137,7 +130,7 @@ TEST(Config, UnknownNamesGetTheNearestKnownOne) {
   EXPECT_THAT(error_of_text("[optimiser]\nlr = 1\n"),
               AllOf(HasSubstr("unknown section [optimiser] (a.cfg:1)"),
                     HasSubstr("did you mean optimizer?")));
-  EXPECT_THAT(error_of([] {
+  EXPECT_THAT(setting_error_of([] {
                 parse_config(std::nullopt, {}, {{"ELBOW_CFG_TRAIN_EPOCHS", "1"}});
               }),
               AllOf(HasSubstr("ELBOW_CFG_TRAIN_EPOCHS"), HasSubstr("train.epochs")));
@@ -151,9 +144,11 @@ TEST(Config, AFileThatIsNoConfigurationIsRefusedWithItsLine) {
       AllOf(HasSubstr("train.epochs is given twice"), HasSubstr("a.cfg:2"), HasSubstr("a.cfg:5")));
   tests::TemporaryDirectory folder;
   const auto binary = folder.write("b.cfg", std::string("[train]\0x", 9));
-  EXPECT_THAT(error_of([&] { parse_config(binary, {}, {}); }), HasSubstr("not a text file"));
-  EXPECT_THAT(error_of([&] { parse_config(folder.path(), {}, {}); }), HasSubstr("is a folder"));
-  EXPECT_THAT(error_of([&] { parse_config(folder.path() / "no.cfg", {}, {}); }),
+  EXPECT_THAT(setting_error_of([&] { parse_config(binary, {}, {}); }),
+              HasSubstr("not a text file"));
+  EXPECT_THAT(setting_error_of([&] { parse_config(folder.path(), {}, {}); }),
+              HasSubstr("is a folder"));
+  EXPECT_THAT(setting_error_of([&] { parse_config(folder.path() / "no.cfg", {}, {}); }),
               HasSubstr("there is no configuration file"));
 }
 

@@ -8,6 +8,7 @@
 #include "launch/sweep/shape_key.h"
 #include "launch/sweep/shard.h"
 #include "launch/sweep/sobol.h"
+#include "tests/support/setting_error.h"
 #include "trainer/error.h"
 
 namespace elbow::launch::sweep {
@@ -17,21 +18,13 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const trainer::SettingError& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using tests::setting_error_of;
 
 SweepConfig sweep_of(const std::string& lines) {
   return parse_sweep_text("[sweep]\n" + lines, "a.cfg");
 }
 std::string error_of_sweep(const std::string& lines) {
-  return error_of([&] { sweep_of(lines); });
+  return setting_error_of([&] { sweep_of(lines); });
 }
 
 std::vector<std::string> values_of(const std::string& axis) {
@@ -211,8 +204,9 @@ TEST(SweepConfig, NamesWhatWasMeant) {
               AllOf(HasSubstr("sweep.search = gird (a.cfg:2)"), HasSubstr("did you mean grid?")));
   EXPECT_THAT(error_of_sweep("objective.kl_wt = 1, 2\nobjective.beta = 1, 2\n"),
               HasSubstr("exclude each other"));
-  EXPECT_THAT(error_of([] { parse_config_text("[sweep]\nobjective.kl_wt = 1, 2\n", "a.cfg"); }),
-              AllOf(HasSubstr("a.cfg:2"), HasSubstr("elbow sweep")));
+  EXPECT_THAT(
+      setting_error_of([] { parse_config_text("[sweep]\nobjective.kl_wt = 1, 2\n", "a.cfg"); }),
+      AllOf(HasSubstr("a.cfg:2"), HasSubstr("elbow sweep")));
 }
 
 TEST(SweepConfig, ATrialThatCannotBeIsRefusedAtOnceWithItsValues) {
@@ -259,7 +253,7 @@ TEST(Shard, TakesEveryNthTrialAndAllTogetherTakeAll) {
   EXPECT_EQ(taken.size(), 10u);
   EXPECT_EQ(shard_from_text("2/8").text(), "2/8");
   for (const char* text : {"", "1", "0/2", "3/2", "1/0", "a/b", "1/2/3", "-1/2", "1/1e30"})
-    EXPECT_THAT(error_of([&] { shard_from_text(text); }), HasSubstr("is not I/N")) << text;
+    EXPECT_THAT(setting_error_of([&] { shard_from_text(text); }), HasSubstr("is not I/N")) << text;
 }
 
 // --- Shapes --------------------------------------------------------------------------------------
