@@ -219,43 +219,29 @@ struct Grammar {
     app.formatter(std::make_shared<Help>());  // subcommands inherit it
     app.set_version_flag("--version", trainer::version_text());
     app.allow_extras();
-    train = app.add_subcommand("train", "Train one model and write a run folder");
-    train->footer(kTrainFooter);
-    train->allow_extras();
-    train->add_option("words", flags.words);
+    train = add_verb("train", "Train one model and write a run folder", kTrainFooter);
     train->add_option("--out", flags.out, "Run folder to create (default runs/NAME-DATE-TIME)")
         ->type_name("RUN");
     train
         ->add_option("--init-from", flags.init_from,
                      "Run folder, or safetensors file, whose weights to start from")
         ->type_name("RUN");
-    train
-        ->add_option("--resume", flags.resume,
-                     "never: a folder that holds a run is refused; auto: it is gone on with")
-        ->type_name("auto|never|must");
+    add_resume(train, "run");
     add_progress(train);
     add_sweep();
-    resume = app.add_subcommand("resume", "Go on with a run or a sweep, on however many ranks");
-    resume->footer(kResumeFooter);
-    resume->allow_extras();
-    resume->add_option("words", flags.words);
+    resume =
+        add_verb("resume", "Go on with a run or a sweep, on however many ranks", kResumeFooter);
     add_shard(resume);
     add_progress(resume);
-    config = app.add_subcommand("config", "Print the settings that hold and where each comes from");
-    config->footer(kConfigFooter);
-    config->allow_extras();
-    config->add_option("words", flags.words);
+    config =
+        add_verb("config", "Print the settings that hold and where each comes from", kConfigFooter);
     config->add_flag("--keys", flags.keys, "List every key with help, default and range");
-    bench = app.add_subcommand("bench", "Measure the step, or the communication, of this launch");
-    bench->footer(kBenchFooter);
-    bench->allow_extras();
-    bench->add_option("words", flags.words);
+    bench =
+        add_verb("bench", "Measure the step, or the communication, of this launch", kBenchFooter);
     bench->add_flag("--json", flags.json, "Print one JSON object");
-    report = app.add_subcommand(
-        "report", "Draw a run, several side by side, or a sweep, and write report.html");
-    report->footer(kReportFooter);
-    report->allow_extras();
-    report->add_option("words", flags.words);
+    report =
+        add_verb("report", "Draw a run, several side by side, or a sweep, and write report.html",
+                 kReportFooter);
     report
         ->add_option("--out", flags.out, "Folder to write into (default the run's, or comparison/)")
         ->type_name("FOLDER");
@@ -267,18 +253,20 @@ struct Grammar {
   }
 
   void add_sweep() {
-    sweep = app.add_subcommand("sweep", "Train many trials, such as one for each kl_wt");
-    sweep->footer(kSweepFooter);
-    sweep->allow_extras();
-    sweep->add_option("words", flags.words);
+    sweep = add_verb("sweep", "Train many trials, such as one for each kl_wt", kSweepFooter);
     sweep->add_option("--out", flags.out, "Folder to create (default runs/NAME-DATE-TIME)")
         ->type_name("SWEEP");
-    sweep
-        ->add_option("--resume", flags.resume,
-                     "never: a folder that holds a sweep is refused; auto: it is gone on with")
-        ->type_name("auto|never|must");
+    add_resume(sweep, "sweep");
     add_shard(sweep);
     add_progress(sweep);
+  }
+
+  void add_resume(CLI::App* verb, const char* what) {
+    verb->add_option("--resume", flags.resume,
+                     fmt::format("never: a folder that holds a {} is refused; auto: it is gone on "
+                                 "with",
+                                 what))
+        ->type_name("auto|never|must");
   }
 
   void add_shard(CLI::App* verb) {
@@ -287,11 +275,16 @@ struct Grammar {
         ->type_name("I/N");
   }
 
-  CLI::App* verb_on_run(const char* name, const char* what, const char* footer) {
+  CLI::App* add_verb(const char* name, const char* what, const char* footer) {
     CLI::App* verb = app.add_subcommand(name, what);
     verb->footer(footer);
     verb->allow_extras();
     verb->add_option("words", flags.words);
+    return verb;
+  }
+
+  CLI::App* verb_on_run(const char* name, const char* what, const char* footer) {
+    CLI::App* verb = add_verb(name, what, footer);
     verb->add_option("--checkpoint", flags.checkpoint, "Which weights (default latest)")
         ->type_name("best|latest|STEP");
     return verb;
