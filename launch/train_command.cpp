@@ -7,6 +7,7 @@
 
 #include "launch/commands.h"
 #include "launch/effective_config.h"
+#include "launch/loss_outlook.h"
 #include "launch/progress.h"
 #include "launch/resume.h"
 #include "launch/run_folder.h"
@@ -39,7 +40,8 @@ std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, Watc
 
 RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset& data,
                               const trainer::Manifest& manifest,
-                              const trainer::RunDirectory& directory, const Devices& devices) {
+                              const trainer::RunDirectory& directory, const Devices& devices,
+                              bool heals) {
   RunDescription run{.folder = directory.path(),
                      .observed = trainer.model().observed(),
                      .parameters = trainer.model().layout().trainable(),
@@ -48,6 +50,7 @@ RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset&
                      .backend = manifest.backend,
                      .ranks = manifest.ranks,
                      .device_choice = devices.why,
+                     .if_lost = loss_outlook({.ranks = manifest.ranks, .heals = heals}),
                      .steps = trainer.total_steps(),
                      .recon_floor_nats = trainer.recon_floor_nats()};
   for (const auto* split : {&data.train, &data.validation, &data.test}) {
@@ -167,10 +170,10 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     trainer::replace_text_file(directory.config(),
                                effective_config(config, trainer->model().observed()));
     trainer::write_manifest(directory.manifest(), manifest);
-    std::fputs(
-        settings_report(settings, description_of(*trainer, data, manifest, directory, devices))
-            .c_str(),
-        report_stream());
+    std::fputs(settings_report(settings, description_of(*trainer, data, manifest, directory,
+                                                        devices, world.session().fault_tolerant()))
+                   .c_str(),
+               report_stream());
     if (place.found) std::fputs(resumption_report(*place.found).c_str(), report_stream());
     std::fflush(report_stream());
     observer = observer_of(
