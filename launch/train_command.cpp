@@ -187,6 +187,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     return std::filesystem::absolute(directory.path()).string();
   });
   if (!first) place.directory.emplace(folder);
+  const auto lock_epoch = world.from_rank_0([&] { return std::to_string(place.lock->epoch()); });
 
   watch_rank(world, settings.train, devices, folder);
   const auto successor = [&] {
@@ -202,6 +203,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .interruption = interruption,
                                           .identity = identity,
                                           .lock = place.lock.get(),
+                                          .lock_epoch = std::stoll(lock_epoch),
                                           .save_first = command.init_from.has_value(),
                                           .resumed = std::move(checkpoint),
                                           .successor = successor},

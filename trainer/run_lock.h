@@ -23,7 +23,10 @@ class LockLost : public Unfinished {
 class RunLock {
  public:
   // Waits for the lock at most so long, then throws SettingError that names the owner.
-  RunLock(const std::filesystem::path& file, std::chrono::milliseconds patience);
+  // newest_owner: the last epoch that the caller knows of; where another has owned the run since,
+  // LockLost.
+  RunLock(const std::filesystem::path& file, std::chrono::milliseconds patience,
+          int64_t newest_owner = INT64_MAX);
   ~RunLock();
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&&) = delete;
