@@ -17,8 +17,9 @@ std::string loss_outlook(const Outlook& launch) {
     return who + (launch.sweep ? " ends the sweep (exit 75), and elbow resume goes on with it"
                                : " ends the run (exit 75), and " + resume);
   }
-  const std::string host =
-      several_hosts ? "; a lost host ends it (exit 75), and " + resume : std::string();
+  const std::string host = !several_hosts       ? ""
+                           : launch.heals_hosts ? "; so it is for a host that does not answer"
+                                                : "; a lost host ends it (exit 75), and " + resume;
   if (launch.sweep)
     return "a lost rank's trials go on from their last checkpoints on other ranks" + host;
   if (on_gpus)

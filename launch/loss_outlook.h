@@ -10,7 +10,8 @@ namespace elbow::launch {
 
 struct Outlook {
   std::vector<trainer::RankPlace> ranks;
-  bool heals = false;  // the death of a peer becomes PeerLost
+  bool heals = false;        // the death of a peer becomes PeerLost
+  bool heals_hosts = false;  // that of a host too
   bool sweep = false;
 };
 

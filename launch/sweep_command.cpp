@@ -233,7 +233,9 @@ class Cluster {
   }
 
   std::string loss_outlook(const Devices& devices) const {
-    Outlook launch{.heals = world_.session().fault_tolerant(), .sweep = true};
+    Outlook launch{.heals = world_.session().fault_tolerant(),
+                   .heals_hosts = world_.session().survives_lost_hosts(),
+                   .sweep = true};
     for (int rank = 0; rank < world_.session().size(); ++rank)
       launch.ranks.push_back({world_.session().host(rank), devices.names.at(rank)});
     return launch::loss_outlook(launch);

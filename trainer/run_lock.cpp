@@ -54,16 +54,10 @@ std::string this_owner(int64_t epoch) {
   return fmt::format("{} {} {}\n", epoch, host.data(), getpid());
 }
 
-[[noreturn]] void lose(const std::filesystem::path& file, std::string_view text) {
-  throw LockLost(fmt::format(
-      "{} belongs to {} now: this process stops without writing, and the run goes on there",
-      file.parent_path().string(), owner_in(text)));
-}
-
 }  // namespace
 
 RunLock::RunLock(const std::filesystem::path& file, std::chrono::milliseconds patience,
-                 int64_t newest_owner)
+                 const std::function<void(int64_t last_epoch)>& may_take)
     : file_(file), descriptor_(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) fail(file_, std::strerror(errno));
   const auto deadline = Clock::now() + patience;
@@ -83,12 +77,13 @@ RunLock::RunLock(const std::filesystem::path& file, std::chrono::milliseconds pa
         file_.parent_path().string(), owner,
         std::chrono::duration_cast<std::chrono::seconds>(patience).count()));
   }
-  const auto before = content(descriptor_);
-  if (epoch_in(before) > newest_owner) {
+  epoch_ = epoch_in(content(descriptor_)) + 1;
+  try {
+    if (may_take) may_take(epoch_ - 1);
+  } catch (...) {
     close(descriptor_);
-    lose(file_, before);
+    throw;
   }
-  epoch_ = epoch_in(before) + 1;
   const auto text = this_owner(epoch_);
   // In place: another's descriptor must see it. A file that a full disk left empty counts anew.
   if (pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
@@ -113,7 +108,10 @@ void RunLock::require() const {
   if (now < 0) return;
   const auto text = content(now);
   close(now);
-  if (!text.empty() && epoch_in(text) != epoch_) lose(file_, text);
+  if (text.empty() || epoch_in(text) == epoch_) return;
+  throw LockLost(fmt::format(
+      "{} belongs to {} now: this process stops without writing, and the run goes on there",
+      file_.parent_path().string(), owner_in(text)));
 }
 
 }  // namespace elbow::trainer

@@ -72,7 +72,7 @@ class Trial {
   comm::Communicator& ranks() const { return trainer_.ranks(); }
   const RunLock* lock() const { return own_lock_ ? &*own_lock_ : parts_.lock; }
   void take_lock();
-  void require_left_behind() const;
+  void require_left_behind(int64_t last_epoch) const;
   void require_lock() const {
     if (lock() != nullptr) lock()->require();
   }
@@ -366,10 +366,9 @@ void Trial::catch_up(const Checkpoint& newest, at::Tensor trace, const End& end)
 // The lock ends with a dead rank 0. One that lives, and was only cut off from here, keeps it, and
 // its half of the group goes on: this half must not write, nor after that half has ended.
 void Trial::take_lock() {
-  const int64_t newest = parts_.lock_epoch < INT64_MAX ? parts_.lock_epoch + takeovers_ : INT64_MAX;
   try {
-    own_lock_.emplace(parts_.directory.lock(), parts_.lock_patience, newest);
-    require_left_behind();
+    own_lock_.emplace(parts_.directory.lock(), parts_.lock_patience,
+                      [this](int64_t last_epoch) { require_left_behind(last_epoch); });
   } catch (const SettingError& error) {
     throw LockLost(
         fmt::format("this part of the group cannot take the run over and stops without "
@@ -380,13 +379,15 @@ void Trial::take_lock() {
 
 // Nobody has gone on with the run since rank 0 was lost. It may have been one step further than the
 // survivors, and may have died of writing the end.
-void Trial::require_left_behind() const {
+void Trial::require_left_behind(int64_t last_epoch) const {
   const auto& directory = parts_.directory;
   const auto stop = [&](const std::string& why) {
     throw LockLost(
         fmt::format("{} {}: this part of the group was cut off and stops without writing",
                     directory.path().string(), why));
   };
+  if (parts_.lock_epoch && last_epoch > *parts_.lock_epoch + takeovers_)
+    stop("belongs to another launch");
   if (!trained_ && std::filesystem::exists(directory.result())) stop("has ended elsewhere");
   std::optional<StoredCheckpoint> newest;
   try {
@@ -403,7 +404,7 @@ void Trial::take_over() {
   remove_leftovers(parts_.directory);
   open_record();
   record_->log().end_with(progress_.epochs_done, progress_.final_metrics);
-  if (parts_.successor) observer_ = parts_.successor();
+  if (parts_.successor) observer_ = parts_.successor(*own_lock_);
   record_->save();  // what the lost rank was writing may never have come to disk
 }
 

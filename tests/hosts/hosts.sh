@@ -33,11 +33,24 @@ make_hosts() {
     within 10 test -e hosts/host$i.up || return 1
     ip link add port$i type veth peer name eth0 netns "$(<hosts/host$i)" && ip link set port$i up master switch
     on host$i sh -c "ip address add 10.77.0.$i/24 dev eth0 && ip link set eth0 up && ip link set lo up" || return 1
-    tc qdisc add dev port$i root netem delay 1ms loss 0.1% 2>/dev/null || no_netem=1
   done
-  ((${no_netem:-0})) && echo "note    this kernel has no netem: links have no latency, and lose nothing"
+  has_netem || echo "note    this kernel has no netem: instead of latency and loss, links have a rate and a queue that drops"
   make_agent
 }
+
+has_netem() { tc qdisc replace dev port1 root netem delay 0 2>/dev/null; }
+# links DELAY LOSS RATE QUEUE   what frames to each host suffer: of netem, or where there is none, of a rate and a queue.
+links() {
+  local port
+  for port in $(ip -o link show master switch | sed -E 's/^[0-9]+: ([a-z0-9]+).*/\1/'); do
+    if has_netem; then
+      tc qdisc replace dev "$port" root netem delay "$1" loss "$2"
+    else
+      tc qdisc replace dev "$port" root tbf rate "$3" burst 128kb latency "$4"
+    fi
+  done
+}
+frames_lost() { tc -s qdisc show | sed -n 's/.*dropped \([0-9]*\).*/\1/p' | awk '{n += $1} END {print n + 0}'; }
 
 # What mpirun starts its daemons with: as ssh does, in a bare environment and a shell of the other host.
 make_agent() {

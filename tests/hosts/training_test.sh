@@ -5,6 +5,7 @@ source "$(dirname "$0")/hosts.sh" "$@"
 source "$repository/tests/support/disturbed_runs.sh"
 [[ -n $ELBOW_OPEN_MPI ]] && ((${ELBOW_OPEN_MPI%%.*} >= 5)) || { echo "skipped: written for Open MPI 5" && exit 77; }
 make_hosts 4 || { echo "the hosts cannot be made" && exit 1; }
+links 1ms 0.1% 1gbit 1ms
 disturbed_recipe 200
 recipe+=(train.epochs=6)
 four=(--host host1,host2,host3,host4)

@@ -24,6 +24,11 @@ TEST(LossOutlook, AHostThatIsLostEndsEvenARunThatHeals) {
               AllOf(HasSubstr("the run goes on"), HasSubstr("a lost host ends it (exit 75)")));
 }
 
+TEST(LossOutlook, UnlessThatIsLookedForToo) {
+  EXPECT_THAT(loss_outlook({.ranks = kTwoHosts, .heals = true, .heals_hosts = true}),
+              AllOf(HasSubstr("the run goes on"), HasSubstr("a host that does not answer")));
+}
+
 TEST(LossOutlook, WithoutHealingARankEndsTheRunResumable) {
   EXPECT_THAT(loss_outlook({.ranks = kOneHost}),
               AllOf(HasSubstr("a lost rank ends the run (exit 75)"), HasSubstr("elbow resume")));
