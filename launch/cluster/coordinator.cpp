@@ -192,7 +192,7 @@ std::vector<std::pair<int64_t, Orders>> Coordinator::orders_for_waiting(sweep::T
     if (!group.running.empty() || orders.leave) all.emplace_back(number, std::move(orders));
   }
   ledger_.append(events);  // before anybody hears of it
-  const int code = over ? exit_code() : kDone;
+  const int code = over ? exit_code() : kResumable;
   for (auto& [number, orders] : all) {
     orders.exit_code = code;
     answered(groups_[number], orders);
