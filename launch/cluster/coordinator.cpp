@@ -181,9 +181,8 @@ bool Coordinator::try_again(int64_t trial, const RowNews& news, int64_t group,
 std::vector<std::pair<int64_t, Orders>> Coordinator::orders_for_waiting(sweep::Time now,
                                                                         std::vector<Event> events) {
   const bool over = !stopped_.empty() || open_ == 0;
-  able_groups_ = std::ranges::count_if(groups_, [](const Group& group) {
-    return !group.left && group.broken < kMostBroken;
-  });
+  able_groups_ = std::ranges::count_if(
+      groups_, [](const Group& group) { return !group.left && group.broken < kMostBroken; });
   std::vector<std::pair<int64_t, Orders>> all;
   for (const int64_t number : waiting_) {
     auto& group = groups_[number];
