@@ -12,8 +12,10 @@
 #include "launch/cluster/coordinator_thread.h"
 #include "launch/cluster/group.h"
 #include "launch/commands.h"
+#include "launch/loss_outlook.h"
 #include "launch/resume.h"
 #include "launch/run_folder.h"
+#include "launch/sweep/study_head.h"
 #include "launch/sweep/sweep_results.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
@@ -109,16 +111,6 @@ std::string mkl_branch_in(const std::filesystem::path& sweep) {
 
 // --- The folder ----------------------------------------------------------------------------------
 
-sweep::StudyHead head_of(const SweepConfig& sweep, const sweep::Shard& shard) {
-  sweep::StudyHead head{.name = sweep.name(),
-                        .metric = sweep.settings.metric,
-                        .larger_is_better = sweep::larger_is_better(sweep.settings.metric),
-                        .fingerprint = sweep_fingerprint(sweep),
-                        .shard = shard.text()};
-  for (const auto& axis : sweep.space.axes()) head.axes.push_back(range_of(axis));
-  return head;
-}
-
 // Where the ledger is, or nothing where a new one is to be made.
 std::optional<std::filesystem::path> found_sweep(const SweepCommand& command,
                                                  const sweep::Shard& shard) {
@@ -162,7 +154,7 @@ void take_place(Place& place, const SweepCommand& command, const SweepConfig& sw
   } else {
     trainer::replace_text_file(directory.config(), effective_sweep(sweep));
     std::filesystem::create_directories(folder / "trials");
-    place.ledger.emplace(sweep::Ledger::create(directory.ledger(), head_of(sweep, shard)));
+    place.ledger.emplace(sweep::Ledger::create(directory.ledger(), study_head(sweep, shard)));
   }
   std::filesystem::remove(directory.result());  // of an earlier launch
   tell_launcher(directory.result());
@@ -231,6 +223,15 @@ class Cluster {
     return hosts;
   }
 
+  std::string loss_outlook(const Devices& devices) const {
+    Outlook launch{.heals = world_.session().fault_tolerant(),
+                   .heals_hosts = world_.session().survives_lost_hosts(),
+                   .sweep = true};
+    for (int rank = 0; rank < world_.session().size(); ++rank)
+      launch.ranks.push_back({world_.session().host(rank), devices.names.at(rank)});
+    return launch::loss_outlook(launch);
+  }
+
   // Every rank calls it; gives the group of the caller. GPUs of one group use NCCL where the whole
   // launch could.
   std::shared_ptr<comm::Communicator> split(const Devices& devices) {
@@ -288,6 +289,8 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
     fmt::print(report_stream(), "sweep      {} trials of {} in {} groups of {} rank{}, into {}\n",
                sweep.space.trials(), sweep.name(), cluster.groups(), per_group,
                per_group == 1 ? "" : "s", place.directory->path().string());
+    if (const auto outlook = cluster.loss_outlook(devices); !outlook.empty())
+      fmt::print(report_stream(), "if lost    {}\n", outlook);
     std::fflush(report_stream());
     return std::filesystem::absolute(place.directory->path()).string();
   });
