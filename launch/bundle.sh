@@ -58,7 +58,6 @@ if [[ -r $font ]]; then
   printf '<?xml version="1.0"?>\n<fontconfig><dir prefix="relative">.</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>\n' \
     >"$fonts/fonts.conf"
 fi
-rm -rf "$staging/elbow/share/elbow/slurm" && cp -r "$repository/launch/slurm" "$staging/elbow/share/elbow/slurm"
 
 left_out=''
 if [[ $mpi == no ]]; then
