@@ -19,6 +19,7 @@ check "packs" eval 'bundle elbow.tar.gz >packed'
 cat packed
 check "and names the oldest glibc" matches packed 'glibc 2\.[0-9]+ or newer'
 tar -C "$bare/opt" -xzf elbow.tar.gz && rm elbow.tar.gz
+trap 'umount "$bare/dev/shm" "$bare/proc"; leave' EXIT  # before the folder is removed
 mount -t proc proc "$bare/proc" && mkdir -p "$bare/dev/shm" && mount -t tmpfs tmpfs "$bare/dev/shm"
 in_bare() { env -i PATH=/usr/sbin:/usr/bin:/bin HOME=/root chroot "$bare" "$@"; }
 check "the tree is bare" fails in_bare bash -c 'command -v python3 mpirun fc-match || ldconfig -p | grep -E "torch|boost|cairo|libmpi"'
