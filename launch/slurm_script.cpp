@@ -132,12 +132,16 @@ std::string running(const SlurmJob& job) {
       "because a shell looks after\n"
       "# signals only between commands and in `wait`.\n";
   text += fmt::format("{} \\\n  {} &\nelbow=$!\n\n", starter(job), program_words(job));
-  text +=
-      "# SIGUSR2 ends elbow after its step, with a checkpoint; so does scancel (TERM), which also "
-      "means not to come back.\n"
+  // Slurm signals an srun's ranks itself, and a second signal would end them at once.
+  const char* on_cancel = job.srun ? "" : "; kill -USR2 \"$elbow\" 2>/dev/null";
+  text += fmt::format(
+      "# SIGUSR2 ends elbow after its step, with a checkpoint. scancel (TERM) means not to come "
+      "back.\n"
       "cancelled=no\n"
       "trap 'kill -USR2 \"$elbow\" 2>/dev/null' USR2\n"
-      "trap 'cancelled=yes; kill -USR2 \"$elbow\" 2>/dev/null' TERM\n"
+      "trap 'cancelled=yes{}' TERM\n",
+      on_cancel);
+  text +=
       "while true; do\n"
       "  wait \"$elbow\"\n"
       "  code=$?\n"

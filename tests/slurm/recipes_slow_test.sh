@@ -82,9 +82,14 @@ check "having left a checkpoint" contains "kl_vae-$job.log" "interrupted by sign
 check "and goes on" within 60 matches "kl_vae-$job.log" "^resumed "
 scancel "$job"
 check "scancel ends it" same "$(state_within 60 "$job")" CANCELLED
-check "with a checkpoint" within 30 same "$(value $run/result.json status)" interrupted
 check "for good" same "$(squeue --noheader | wc -l)" 0
 story "kl_vae-$job.log"
+rm -r runs
+
+submit srun.sbatch
+within 60 has_saved $run 160 && scancel "$job"
+check "under srun scancel leaves a checkpoint" within 30 grep -qs '"status": "interrupted"' $run/result.json
+check "for good too" within 30 eval '[[ -z $(squeue --noheader) ]]'
 rm -r runs
 
 # --- Sweeps --------------------------------------------------------------------------------------------------------------
