@@ -58,13 +58,12 @@ check "it goes on elsewhere" ended 0
 check "to the same bits" is_undisturbed $run
 
 begin dark
-cut_link host2
 lose host2
 check "a host that goes dark ends the run, resumable" ended 75
 train --host host1,host3,host4
 check "it goes on without that host" ended 0
 check "to the same bits" is_undisturbed $run
-mend_link host2
+restart host2
 
 # --- With healing ------------------------------------------------------------------------------------------------------------
 export ELBOW_LINK_TIMEOUT=30
@@ -96,13 +95,12 @@ mend_link host1
 
 four=(--host host2,host3,host4)  # rank 0 is not where the launcher is
 begin healed_dark --heal
-cut_link host2
 lose host2
 check "a host that goes dark with the first rank is healed" ended 0
 check "by the next rank" matches $run/result.json 'rank 0 on host2 was lost.*rank 1 writes the run from here'
 check "which owns the run" same "$(owner_of $run)" "2 host3"
 check "to the same bits" is_undisturbed $run
-mend_link host2
+restart host2
 
 begin healed_half --heal
 cut_link host2
