@@ -15,6 +15,7 @@
 #include "launch/loss_outlook.h"
 #include "launch/resume.h"
 #include "launch/run_folder.h"
+#include "launch/sweep/study_head.h"
 #include "launch/sweep/sweep_results.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
@@ -110,16 +111,6 @@ std::string mkl_branch_in(const std::filesystem::path& sweep) {
 
 // --- The folder ----------------------------------------------------------------------------------
 
-sweep::StudyHead head_of(const SweepConfig& sweep, const sweep::Shard& shard) {
-  sweep::StudyHead head{.name = sweep.name(),
-                        .metric = sweep.settings.metric,
-                        .larger_is_better = sweep::larger_is_better(sweep.settings.metric),
-                        .fingerprint = sweep_fingerprint(sweep),
-                        .shard = shard.text()};
-  for (const auto& axis : sweep.space.axes()) head.axes.push_back(range_of(axis));
-  return head;
-}
-
 // Where the ledger is, or nothing where a new one is to be made.
 std::optional<std::filesystem::path> found_sweep(const SweepCommand& command,
                                                  const sweep::Shard& shard) {
@@ -163,7 +154,7 @@ void take_place(Place& place, const SweepCommand& command, const SweepConfig& sw
   } else {
     trainer::replace_text_file(directory.config(), effective_sweep(sweep));
     std::filesystem::create_directories(folder / "trials");
-    place.ledger.emplace(sweep::Ledger::create(directory.ledger(), head_of(sweep, shard)));
+    place.ledger.emplace(sweep::Ledger::create(directory.ledger(), study_head(sweep, shard)));
   }
   std::filesystem::remove(directory.result());  // of an earlier launch
   tell_launcher(directory.result());
