@@ -85,6 +85,15 @@ check "and have written nothing" same "$(owner_of $run)" "1 host1"
 check "to the same bits" is_undisturbed $run
 mend_link host4
 
+begin healed_late --heal
+cut_link host4
+sleep 8  # longer than the others wait
+mend_link host4
+check "a link that comes back too late brings nobody in, and ends nobody" ended 0
+check "its ranks end" within 60 none_left "$folder/$run"
+check "and have written nothing" same "$(owner_of $run)" "1 host1"
+check "to the same bits" is_undisturbed $run
+
 begin healed_first --heal
 cut_link host1
 check "the first rank goes on where all others do not answer" ended 0
@@ -109,6 +118,14 @@ check "the others end" within 60 none_left "$folder/$run"
 check "and have written nothing" same "$(owner_of $run)" "1 host2"
 check "to the same bits" is_undisturbed $run
 mend_link host2
+
+export ELBOW_LINK_TIMEOUT=3
+run=busy
+start on host1 "$launcher" --heal --host host1,host2 train "$repository/configs/kl_vae.cfg" data.source=idx \
+  data.dir="$folder/digits" model.encoder=512 model.decoder=512 objective.kind=iwae objective.samples=100 \
+  train.batch_size=1500 train.steps=2 train.threads=1 --progress none --out $run
+check "ranks that compute for longer than others would wait for a host are not taken for dead" ended 0
+check "a step was that long" test "$(grep -o '"seconds":[0-9]*' $run/metrics.jsonl | head -n 1 | tr -dc 0-9)" -gt 3
 
 # --- A sweep -----------------------------------------------------------------------------------------------------------------
 four=(--host host1,host2,host3,host4)
