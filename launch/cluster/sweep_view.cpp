@@ -91,7 +91,7 @@ SweepView::SweepView(ProgressStyle style) : style_(style) {
     style_ = terminal_columns() ? ProgressStyle::kBar : ProgressStyle::kPlain;
 }
 
-SweepView::~SweepView() { wipe(); }
+SweepView::~SweepView() { end(); }
 
 void SweepView::note(const std::string& sentence) {
   const std::lock_guard lock(mutex_);
@@ -116,6 +116,12 @@ void SweepView::show(const SweepMoment& moment) {
   wipe();
   table_ = sweep_table(moment, terminal_columns().value_or(80));
   draw();
+}
+
+void SweepView::end() {
+  const std::lock_guard lock(mutex_);
+  wipe();
+  table_.clear();
 }
 
 void SweepView::draw() {

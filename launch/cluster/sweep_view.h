@@ -33,6 +33,7 @@ class SweepView {
 
   void note(const std::string& sentence);
   void show(const SweepMoment& moment);  // draws at most twice a second
+  void end();                            // the table goes, for the last time
 
  private:
   void wipe();
