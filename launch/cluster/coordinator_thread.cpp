@@ -1,5 +1,8 @@
 #include "launch/cluster/coordinator_thread.h"
 
+#include <fmt/format.h>
+
+#include <cstdio>
 #include <utility>
 
 #include "launch/cluster/succession.h"
@@ -69,7 +72,7 @@ void CoordinatorThread::write_end(CoordinatorDesk& desk) {
   try {
     exit_code_ = parts_.write_end(desk.failure());
   } catch (const std::exception& error) {
-    parts_.view.note(error.what());
+    fmt::print(stderr, "elbow: {}\n", error.what());
     exit_code_ = static_cast<int>(exit_code_of(error));
   }
   ended_ = true;

@@ -42,7 +42,7 @@ rank_of() {  # NAME RANK
       tr '\0' '\n' 2>/dev/null <"/proc/$p/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$2" && echo "$p"
   done
 }
-lines() { grep -c "$2" "$1/ledger.jsonl" 2>/dev/null || true; }  # NAME PATTERN
+lines() { cat "$1/ledger.jsonl" 2>/dev/null | grep -c "$2"; }    # NAME PATTERN
 has() { (($(lines "$1" "$2") >= $3)); }                          # NAME PATTERN COUNT
 epoch_told='"op_code":7' trial_begun='"op_code":4' trial_ended='"op_code":6'
 

@@ -50,5 +50,5 @@ refused() {  # TEXT WORD...
   check "... which says so" contains err "$1"
 }
 refused "--shard 1/2" --shard 1/2
-refused "no two trials differ in objective.kl_wt" sweep.objective.kl_wt=1e-3 sweep.repeats=2
+refused "no two trials differ in objective.kl_wt" sweep.search=list sweep.optimizer.lr='1e-3, 2e-3, 3e-3, 4e-3'
 finish
