@@ -381,7 +381,8 @@ SweepStatus Coordinator::status() const {
     status.best_value = *value;
   }
   for (const auto& group : groups_) {
-    const auto running = static_cast<int64_t>(group.running.size());
+    // The place of a trial that has been told to stop may have its next one already.
+    const auto running = std::min(static_cast<int64_t>(group.running.size()), group.rows);
     status.running += running;
     status.groups.push_back({group.rows, running, group.examples_per_s, group.left});
   }

@@ -59,7 +59,9 @@ void CoordinatorThread::work(Coordinator& coordinator) {
   if (ended_) desk.dismiss();
   while (!quit_) {
     desk.turn(Clock::now(), std::chrono::system_clock::now());
-    for (const auto& sentence : coordinator.take_notes()) parts_.view.note(sentence);
+    const auto notes = coordinator.take_notes();
+    for (const auto& sentence : notes) parts_.view.note(sentence);
+    if (!notes.empty()) shown_ = {};  // what they tell is seen at once
     if (!ended_) show(coordinator);
     if (!ended_ && desk.everybody_said_farewell()) write_end(desk);
     std::this_thread::sleep_for(desk.pause());
@@ -84,9 +86,14 @@ void CoordinatorThread::show(const Coordinator& coordinator) {
   shown_ = Clock::now();
   SweepMoment moment{
       .status = coordinator.status(),
-      .seconds = std::chrono::duration<double>(Clock::now() - start_).count(),
+      .seconds = std::chrono::duration<double>(shown_ - start_).count(),
+      .measured_seconds = measured_seconds_,
       .epochs_per_trial = static_cast<double>(parts_.sweep.base.settings.train.epochs),
       .metric = parts_.sweep.settings.metric};
+  if (moment.status.epochs != measured_) {
+    measured_ = moment.status.epochs;
+    measured_seconds_ = moment.measured_seconds = moment.seconds;
+  }
   if (moment.status.best)
     moment.best = described(parts_.sweep, parts_.sweep.space.trial(*moment.status.best));
   parts_.view.show(moment);

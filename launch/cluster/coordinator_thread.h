@@ -56,6 +56,8 @@ class CoordinatorThread {
   CoordinatorParts parts_;
   std::chrono::steady_clock::time_point start_{};
   std::chrono::steady_clock::time_point shown_{};
+  int64_t measured_ = 0;  // epochs
+  double measured_seconds_ = 0;
   bool ended_ = false;  // the launch's end is written
   std::optional<int> exit_code_;
   std::atomic<bool> quit_ = false;

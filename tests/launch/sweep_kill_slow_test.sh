@@ -53,8 +53,8 @@ RANDOM=$seed
 since=$SECONDS
 for ((run = 1; run <= sweeps; ++run)); do
   for ((launch = 1; launch <= 12; ++launch)); do
-    ranks=3 group=$((RANDOM % 2 + 1)) rows=$((RANDOM % 4 + 1)) strikes=$((RANDOM % 3))
-    ((launch > 1)) && ranks=$((RANDOM % 3 + 1))
+    ranks=3 group=$((RANDOM % 2 + 1)) rows=$((RANDOM % 4 + 1)) strikes=$((RANDOM % 2 + 1))
+    ((launch > 1)) && ranks=$((RANDOM % 3 + 1)) && strikes=$((RANDOM % 2))
     ((launch > 3)) && strikes=0
     rm -f stdout
     start "$launcher" -n $ranks sweep "${recipe[@]}" sweep.ranks_per_group=$group sweep.rows_per_pack=$rows --resume auto \
