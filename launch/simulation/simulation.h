@@ -27,8 +27,9 @@ struct SimulationSettings {
   double answer_s = 1e-2;      // until a leader that waits looks for its orders
   double death_known_s = 0.5;  // until the coordinator can know
   sweep::Ledger::Sync sync = sweep::Ledger::Sync::kNever;
-  // Whether the coordinator's work takes as long in virtual time as it does here and now. Without
-  // it takes none, and the same seed gives the same run.
+  // Whether the coordinator's work takes as long in virtual time as it does here and now: its CPU
+  // time, or all of its time where the ledger is synced. Otherwise it takes none, and the same seed
+  // gives the same run.
   bool work_takes_time = false;
 };
 
