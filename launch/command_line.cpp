@@ -81,7 +81,10 @@ What it prints is a CONFIG file again.)";
 constexpr const char* kBenchFooter = R"(Examples:
   elbow bench step configs/kl_vae.cfg train.threads=1  how near a step is to its matrix products alone
   launch/elbow -n 2 bench step --json                  the same on two ranks, as one JSON object
-  launch/elbow -n 4 bench comm                         time and bandwidth of sums and gathers)";
+  launch/elbow -n 4 bench comm                         time and bandwidth of sums and gathers
+  elbow bench sweep configs/sweep_kl.cfg               speed and memory of packs of 1, 4, 16, ... rows
+  elbow bench scaling                                  a simulated cluster of 1 to 1,000 groups sweeps
+  elbow bench scaling FILE sweep.pruning=asha          ... the sweep of FILE)";
 
 constexpr const char* kReportFooter = R"(Examples:
   elbow report runs/first                              figures/ and report.html in the run's folder
@@ -146,7 +149,8 @@ class Help : public CLI::Formatter {
   std::string make_usage(const CLI::App* app, std::string) const override {
     const bool is_verb = app->get_parent() != nullptr;
     return fmt::format("\nUsage: elbow {}{}\n", is_verb ? app->get_name() : "COMMAND ...",
-                       app->get_name() == "bench"    ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
+                       app->get_name() == "bench"
+                           ? " step|comm|sweep|scaling [CONFIG] [key=value ...] [FLAGS]"
                        : app->get_name() == "report" ? " RUN [RUN ...] [--out FOLDER]"
                        : app->get_name() == "resume" ? " RUN|SWEEP [key=value ...] [FLAGS]"
                        : app->get_name() == "sweep"  ? " FILE [key=value ...] [FLAGS]"
@@ -236,8 +240,8 @@ struct Grammar {
     config =
         add_verb("config", "Print the settings that hold and where each comes from", kConfigFooter);
     config->add_flag("--keys", flags.keys, "List every key with help, default and range");
-    bench =
-        add_verb("bench", "Measure the step, or the communication, of this launch", kBenchFooter);
+    bench = add_verb("bench", "Measure steps, communication, packs of rows, or a simulated cluster",
+                     kBenchFooter);
     bench->add_flag("--json", flags.json, "Print one JSON object");
     report =
         add_verb("report", "Draw a run, several side by side, or a sweep, and write report.html",
@@ -489,9 +493,12 @@ ConfigCommand config_command(Flags flags) {
 BenchCommand bench_command(Flags flags) {
   BenchCommand command;
   if (flags.words.empty())
-    throw UsageError("what to measure? `elbow bench step` or `elbow bench comm`");
+    throw UsageError("what to measure? `elbow bench step`, `comm`, `sweep` or `scaling`");
   command.kind = one_of<BenchKind>("bench", flags.words.front(),
-                                   {{"step", BenchKind::kStep}, {"comm", BenchKind::kComm}});
+                                   {{"step", BenchKind::kStep},
+                                    {"comm", BenchKind::kComm},
+                                    {"sweep", BenchKind::kSweep},
+                                    {"scaling", BenchKind::kScaling}});
   flags.words.erase(flags.words.begin());
   command.json = flags.json;
   command.config = take_config(flags.words);

@@ -51,7 +51,7 @@ struct ConfigCommand {
   bool keys = false;  // list all keys instead
 };
 
-enum class BenchKind { kStep, kComm };
+enum class BenchKind { kStep, kComm, kSweep, kScaling };
 
 struct BenchCommand {
   BenchKind kind = BenchKind::kStep;

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "launch/run_folder.h"
+#include "launch/sweep/study_head.h"
 #include "launch/sweep/sweep_results.h"
 #include "launch/terminal.h"
 #include "trainer/error.h"
@@ -21,16 +22,6 @@ using trainer::SettingError;
 
 constexpr std::chrono::seconds kLockPatience{10};
 constexpr int64_t kSummaryRows = 10;
-
-sweep::StudyHead head_of(const sweep::SweepConfig& sweep, const sweep::Shard& shard) {
-  sweep::StudyHead head{.name = sweep.name(),
-                        .metric = sweep.settings.metric,
-                        .larger_is_better = sweep::larger_is_better(sweep.settings.metric),
-                        .fingerprint = sweep_fingerprint(sweep),
-                        .shard = shard.text()};
-  for (const auto& axis : sweep.space.axes()) head.axes.push_back(range_of(axis));
-  return head;
-}
 
 std::string status_word(ExitCode code) {
   if (code == ExitCode::kDone) return "complete";
@@ -93,7 +84,8 @@ void SweepOffice::open(const SweepCommand& command) {
   } else {
     trainer::replace_text_file(directory_->config(), effective_sweep(sweep_));
     std::filesystem::create_directories(folder / "trials");
-    ledger_.emplace(sweep::Ledger::create(directory_->ledger(), head_of(sweep_, shard_), &*lock_));
+    ledger_.emplace(sweep::Ledger::create(directory_->ledger(), study_head(sweep_, shard_),
+                                          sweep::Ledger::Sync::kEachAppend, &*lock_));
   }
   std::filesystem::remove(directory_->result());  // of an earlier launch
   tell_launcher(directory_->result());

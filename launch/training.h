@@ -4,6 +4,7 @@
 #include <c10/core/DeviceGuard.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +49,9 @@ Devices agree_on_devices(const trainer::TrainSettings& settings, World& world,
 std::unique_ptr<Training> prepare_training(World& world,
                                            const std::optional<std::filesystem::path>& file,
                                            const std::vector<std::string>& words,
+                                           const std::string& mkl_branch = "");
+// The same with another way to the configuration, which rank 0 alone calls.
+std::unique_ptr<Training> prepare_training(World& world, const std::function<ParsedConfig()>& parse,
                                            const std::string& mkl_branch = "");
 
 // The circumstances of a run that `ranks` train on devices of these names.

@@ -32,11 +32,12 @@ bool CoordinatorDesk::everybody_left() const {
 }
 
 // One report of each group at a time: where a leader has died there may be a second one, of its
-// successor.
+// successor. What a rank wrote before it was known to be dead comes too late: others have its work.
 bool CoordinatorDesk::read_letters(sweep::Time wall) {
   std::vector<Report> reports;
   std::set<int64_t> heard;
   for (int rank = 0; rank < parts_.mailbox.size(); ++rank) {
+    if (dead_.contains(rank)) continue;
     auto& held = held_[rank];
     if (!held)
       if (const auto letter = parts_.mailbox.receive(rank, Box::kCoordinator))
