@@ -24,12 +24,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
 template <class TimePoint>
 TimePoint at(double seconds) {
   return TimePoint(std::chrono::duration_cast<typename TimePoint::duration>(
@@ -216,6 +210,12 @@ double Simulation::lower_bound() const {
 }
 
 }  // namespace
+
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
 
 SimulationResult simulate(const sweep::SweepConfig& sweep, const SimulationSettings& settings,
                           const std::filesystem::path& ledger) {

@@ -51,6 +51,8 @@ struct SimulationResult {
   double start_s = 0;        // real time until the coordinator was there
 };
 
+double cpu_seconds();  // of the calling thread
+
 // ledger: a file that is not there yet. Throws std::system_error where it cannot be written.
 SimulationResult simulate(const sweep::SweepConfig& sweep, const SimulationSettings& settings,
                           const std::filesystem::path& ledger);
