@@ -157,11 +157,6 @@ if [[ -n $ELBOW_OPEN_MPI ]] && ((${ELBOW_OPEN_MPI%%.*} >= 5)); then
   check "a group that loses a rank goes on" same $code 0
   check "smaller, and says so" matches stdout "group 0 has lost rank 1 on .*; the others go on"
   is_whole smaller "a smaller group"
-  lose headless 0 sweep.rows_per_pack=2
-  check "without rank 0 it ends with 75" same $code 75
-  "$launcher" -n 2 resume headless >headless.out 2>headless.err </dev/null
-  check "and goes on when it is resumed" same $? 0
-  is_whole headless "without rank 0, then resumed"
 fi
 
 # --- A trial that diverges -------------------------------------------------------------------------------------------------
