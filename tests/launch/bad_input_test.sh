@@ -51,6 +51,11 @@ refused 2 "nowhere.cfg" sweep nowhere.cfg
 refused 2 "--shard 3/2|I/N" sweep nowhere.cfg --shard 3/2
 start=$launcher refused 2 "--shard x|I/N" -n 2 sweep nowhere.cfg --shard x
 refused 2 "--resume auto|--out" sweep nowhere.cfg --resume auto
+printf '[train]\nepochs = 1\n' >plain.cfg
+refused 2 "bench = 'scalling'|did you mean scaling|step, comm, sweep, scaling" bench scalling
+refused 2 "nothing to sweep over|plain.cfg" bench scaling plain.cfg
+refused 2 "nowhere.cfg" bench scaling nowhere.cfg
+refused 2 "nowhere.cfg" bench sweep nowhere.cfg
 refused 2 "unknown flag --verbose|--help" --verbose
 refused 2 "unknown flag --prgress|did you mean --progress" train --prgress bar
 refused 2 "unknown flag -x" train -x
