@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kRounds = 5;
-constexpr int64_t kMostRows = 1024;
+constexpr int64_t kMostRowsOnCpu = 64, kMostRowsOnGpu = 1024;
 constexpr double kLongest = 4;  // seconds of a pack's step, behind which larger ones are left out
 
 // A sweep's first trial stands for all.
@@ -38,9 +38,10 @@ struct PackLine {
 // which packs there are.
 std::vector<PackLine> measure(Training& training, World& world) {
   auto& ranks = training.ranks(world);
+  const int64_t most = training.devices.own.is_cpu() ? kMostRowsOnCpu : kMostRowsOnGpu;
   std::vector<PackLine> lines;
   for (int round = 0; round < kRounds; ++round) {
-    for (int64_t rows = 1, place = 0; rows <= kMostRows; rows *= 4, ++place) {
+    for (int64_t rows = 1, place = 0; rows <= most; rows *= 4, ++place) {
       if (round > 0 && place == static_cast<int64_t>(lines.size())) break;
       const auto speed = cluster::speed_of_pack(training.config.settings, training.data, ranks,
                                                 *training.team, training.devices.own, rows);
@@ -67,8 +68,9 @@ ExitCode bench_sweep(const BenchCommand& command, World& world) {
   const auto& settings = training->config.settings;
   training->trainer.reset();  // its memory is none of the packs'
   const auto lines = measure(*training, world);
-  const int64_t chosen = cluster::rows_per_pack(settings, training->data, training->ranks(world),
-                                                *training->team, training->devices.own, kMostRows);
+  const int64_t chosen =
+      cluster::rows_per_pack(settings, training->data, training->ranks(world), *training->team,
+                             training->devices.own, kMostRowsOnGpu);
 
   const auto batch = static_cast<double>(settings.train.batch_size);
   Json packs = Json::array();

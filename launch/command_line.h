@@ -10,6 +10,7 @@
 
 #include "launch/progress_style.h"
 #include "launch/run_choice.h"
+#include "launch/slurm_job.h"
 #include "trainer/error.h"
 
 namespace elbow::launch {
@@ -106,14 +107,18 @@ struct ExportCommand {
   std::filesystem::path out;  // a folder
 };
 
+struct SlurmCommand {
+  SlurmJob job;
+};
+
 // --help and --version: a text for standard output.
 struct ShowText {
   std::string text;
 };
 
-using Command =
-    std::variant<TrainCommand, SweepCommand, ConfigCommand, BenchCommand, EvaluateCommand,
-                 EncodeCommand, SampleCommand, ExportCommand, ReportCommand, ShowText>;
+using Command = std::variant<TrainCommand, SweepCommand, ConfigCommand, BenchCommand,
+                             EvaluateCommand, EncodeCommand, SampleCommand, ExportCommand,
+                             ReportCommand, SlurmCommand, ShowText>;
 
 // `arguments`: without the program's name. Throws UsageError.
 Command parse_command_line(const std::vector<std::string>& arguments);

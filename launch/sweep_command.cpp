@@ -11,6 +11,7 @@
 #include "launch/cluster/group.h"
 #include "launch/cluster/succession.h"
 #include "launch/commands.h"
+#include "launch/loss_outlook.h"
 #include "launch/resume.h"
 #include "launch/sweep/warm_starts.h"
 #include "launch/sweep_office.h"
@@ -144,6 +145,15 @@ class Cluster {
     return hosts;
   }
 
+  std::string loss_outlook(const Devices& devices) const {
+    Outlook launch{.heals = world_.session().fault_tolerant(),
+                   .heals_hosts = world_.session().survives_lost_hosts(),
+                   .sweep = true};
+    for (int rank = 0; rank < world_.session().size(); ++rank)
+      launch.ranks.push_back({world_.session().host(rank), devices.names.at(rank)});
+    return launch::loss_outlook(launch);
+  }
+
   // Every rank calls it; gives the group of the caller. GPUs of one group use NCCL where the whole
   // launch could.
   std::shared_ptr<comm::Communicator> split(const Devices& devices) {
@@ -209,6 +219,8 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
     fmt::print(report_stream(), "sweep      {} trials of {} in {} groups of {} rank{}, into {}\n",
                sweep.space.trials(), sweep.name(), cluster.groups(), per_group,
                per_group == 1 ? "" : "s", office.folder().string());
+    if (const auto outlook = cluster.loss_outlook(devices); !outlook.empty())
+      fmt::print(report_stream(), "if lost    {}\n", outlook);
     std::fflush(report_stream());
     return std::filesystem::absolute(office.folder()).string();
   });

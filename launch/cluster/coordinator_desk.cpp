@@ -7,7 +7,7 @@ namespace {
 
 using Box = comm::Mailbox::Box;
 
-constexpr std::chrono::microseconds kPause{2000}, kPausePerRank{10};
+constexpr std::chrono::microseconds kPause{2000}, kPausePerRank{20};
 constexpr std::chrono::milliseconds kDeathPause{200};
 
 }  // namespace
