@@ -38,11 +38,35 @@ void check_warm_start(const SweepConfig& sweep, const sweep::Shard& shard) {
   if (!sweep::WarmStarts(sweep).any())
     throw SettingError(
         "sweep.warm_start = true has no effect, because no two trials differ in objective.kl_wt "
-        "(or "
-        "objective.beta) alone: give that key an axis of two values or more, or leave it at false");
+        "(or objective.beta) alone: give that key an axis of two values or more, or leave it at "
+        "false");
 }
 
-void check_trials(const SweepConfig& sweep, const trainer::Dataset& data) {
+// Of one trial: that its data are there, where an axis chooses them, and that its network can be.
+// Loading is rank 0's part.
+void check_trial(const SweepConfig& sweep, int64_t trial, const trainer::Dataset& data,
+                 bool loads) {
+  const auto plan = sweep.space.trial(trial);
+  const auto settings = config_of(sweep, plan).settings;
+  const bool own_data = std::ranges::any_of(
+      sweep.space.axes(), [](const auto& axis) { return axis.key().starts_with("data."); });
+  const auto sentence = [&](const std::exception& error) {
+    return fmt::format("trial {} ({}) cannot be: {}", trial, described(sweep, plan), error.what());
+  };
+  try {
+    if (!own_data) {
+      trainer::model_of(settings, data);
+    } else if (loads) {
+      trainer::model_of(settings, trainer::load_dataset(settings.data));
+    }
+  } catch (const SettingError& error) {
+    throw SettingError(sentence(error));
+  } catch (const trainer::DataError& error) {
+    throw trainer::DataError(sentence(error));
+  }
+}
+
+void check_trials(const SweepConfig& sweep, const trainer::Dataset& data, bool loads) {
   const auto refuse_rollback = [](const trainer::Settings& settings) {
     if (settings.train.on_nonfinite == "rollback")
       throw SettingError(
@@ -56,15 +80,8 @@ void check_trials(const SweepConfig& sweep, const trainer::Dataset& data) {
   for (int64_t trial = 0; trial < sweep.space.configurations(); ++trial) {
     if (seen.at(shapes.of(trial))) continue;
     seen[shapes.of(trial)] = true;
-    const auto plan = sweep.space.trial(trial);
-    const auto settings = config_of(sweep, plan).settings;
-    refuse_rollback(settings);
-    try {
-      trainer::model_of(settings, data);
-    } catch (const SettingError& error) {
-      throw SettingError(
-          fmt::format("trial {} ({}) cannot be: {}", trial, described(sweep, plan), error.what()));
-    }
+    refuse_rollback(config_of(sweep, sweep.space.trial(trial)).settings);
+    check_trial(sweep, trial, data, loads);
   }
 }
 
@@ -183,7 +200,7 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
   int64_t per_group = 1;
   world.together([&] {
     check_warm_start(sweep, shard);
-    check_trials(sweep, data);
+    check_trials(sweep, data, /*loads=*/first);
     per_group = ranks_per_group(sweep, shard, world.ranks().size());
   });
   const auto devices = agree_on_devices(settings.train, world, mkl_branch);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <set>
 
 #include "launch/cluster/coordinator_desk.h"
 #include "launch/simulation/pretended_mailbox.h"
@@ -27,13 +28,18 @@ class Desk {
     const std::chrono::seconds now(static_cast<int64_t>(time_.now()));
     desk_.turn(CoordinatorDesk::Clock::time_point(now), sweep::Time(now));
     mailbox_.take_away([&](int rank, const std::string& letter) {
-      for (const auto& start : orders_from(letter).begin) begun[rank].push_back(start.trial);
+      const auto orders = orders_from(letter);
+      for (const auto& start : orders.begin) begun[rank].push_back(start.trial);
+      if (orders.dismissed) dismissed_.insert(rank);
     });
     time_.advance_to(time_.now());
     return begun;
   }
+  const std::set<int>& dismissed() const { return dismissed_; }  // so far
+  CoordinatorDesk& desk() { return desk_; }
 
  private:
+  std::set<int> dismissed_;
   tests::TemporaryDirectory folder_;
   sweep::SweepConfig sweep_ =
       sweep::parse_sweep_text("[sweep]\nobjective.kl_wt = 1, 2, 3, 4, 5, 6\n", "a.cfg");
@@ -65,6 +71,29 @@ TEST(CoordinatorDesk, WhatALeaderWroteBeforeItDiedDoesNotTakeItsSuccessorsTrials
   auto begun = desk.turn();
   EXPECT_THAT(begun[1], IsEmpty());
   EXPECT_THAT(begun[0], ElementsAre(2, 3, 4, 5));
+}
+
+TEST(CoordinatorDesk, WhoSaysFarewellWaitsUntilAllThatLiveHave) {
+  Desk desk;
+  desk.post(0, {.group = 0, .farewell = true});
+  desk.post(1, {.group = 1, .farewell = true});
+  desk.turn();
+  EXPECT_FALSE(desk.desk().everybody_said_farewell());
+  EXPECT_THAT(desk.dismissed(), IsEmpty());
+  desk.note_lost(2);
+  desk.turn();
+  EXPECT_TRUE(desk.desk().everybody_said_farewell());
+  desk.desk().dismiss();
+  desk.turn();
+  EXPECT_THAT(desk.dismissed(), ElementsAre(0, 1));
+}
+
+TEST(CoordinatorDesk, BehindAWrittenEndAFarewellIsAnsweredAtOnce) {
+  Desk desk;
+  desk.desk().dismiss();
+  desk.post(2, {.group = 1, .farewell = true});
+  desk.turn();
+  EXPECT_THAT(desk.dismissed(), ElementsAre(2));
 }
 
 }  // namespace
