@@ -1,7 +1,6 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
 
 #include "launch/bench.h"
@@ -30,8 +29,8 @@ ParsedConfig config_of_row(const BenchCommand& command) {
 
 struct PackLine {
   int64_t rows = 0;
-  std::vector<double> row_steps_per_s{};
   double memory_bytes = 0;
+  std::vector<double> row_steps_per_s{};
 };
 
 // Packs take turns, so that a machine whose speed drifts does not favour one of them. Rank 0 says
@@ -51,10 +50,9 @@ std::vector<PackLine> measure(Training& training, World& world) {
       ranks.broadcast(seconds, /*root=*/0);
       if (all_fit.item<double>() == 0) break;
       const double step_s = seconds.item<double>();
-      if (round == 0) lines.push_back({.rows = rows});
-      auto& line = lines[place];
-      line.row_steps_per_s.push_back(static_cast<double>(rows) / step_s);
-      line.memory_bytes = std::max(line.memory_bytes, speed->memory_bytes);
+      // Later packs are made of memory that larger ones have left.
+      if (round == 0) lines.push_back({.rows = rows, .memory_bytes = speed->memory_bytes});
+      lines[place].row_steps_per_s.push_back(static_cast<double>(rows) / step_s);
       if (round == 0 && step_s > kLongest) break;
     }
   }

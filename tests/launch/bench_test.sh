@@ -27,7 +27,7 @@ for row in result["sizes"]:
     assert row["all_reduce_us"] > 0 and row["all_gather_us"] > 0, row
 assert len(result["sizes"]) >= 5'
 
-"$program" bench sweep "${small[@]}" train.batch_size=64 --json |
+"$program" bench sweep model.encoder=16 model.decoder=16 train.threads=1 --json |
   "$ELBOW_PYTHON" -c '
 import json, sys
 result = json.loads(sys.stdin.read())
