@@ -13,6 +13,7 @@
 #include "comm/error.h"
 #include "comm/mpi_pulse.h"
 #include "comm/mpi_session.h"
+#include "comm/mpi_settings.h"
 #include "comm/tensor_rules.h"
 #include "comm/ulfm.h"
 
@@ -376,6 +377,8 @@ class MpiCommunicator final : public Communicator {
 }  // namespace
 
 std::unique_ptr<Communicator> make_mpi(MpiSession& session, MpiOptions options) {
+  if (session.fault_tolerant() && session.local_size() < session.size())
+    options.chunk_bytes = std::min(options.chunk_bytes, kEagerBytes);
   MpiCommunicator world(session, MPI_COMM_WORLD, options);
   return world.duplicate();
 }

@@ -9,6 +9,8 @@
 namespace elbow::comm {
 namespace {
 
+constexpr int64_t kTcpBytes = 256 * 1024;  // kEagerBytes and headers
+
 bool launched(const Environment& environment) {
   return environment("OMPI_COMM_WORLD_SIZE") || environment("PMIX_RANK");
 }
@@ -47,6 +49,10 @@ std::vector<std::pair<std::string, std::string>> mpi_settings(const Environment&
     // Shared memory is called vader before version 5.
     settings.emplace_back("OMPI_MCA_btl", open_mpi_major < 5 ? "self,vader,tcp" : "self,sm,tcp");
     settings.emplace_back("OMPI_MCA_pml", "ob1");
+  }
+  if (fault_tolerant && !one_host(environment)) {
+    for (const char* name : {"OMPI_MCA_btl_tcp_eager_limit", "OMPI_MCA_btl_tcp_max_send_size"})
+      if (!environment(name)) settings.emplace_back(name, std::to_string(kTcpBytes));
   }
   return settings;
 }

@@ -2,6 +2,7 @@
 // functions of the environment; mpi_session applies them.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -11,6 +12,9 @@
 namespace elbow::comm {
 
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+
+// The most that goes into one MPI call where ranks of several hosts heal.
+constexpr int64_t kEagerBytes = 252 * 1024;
 
 // The environment of this process.
 std::optional<std::string> process_environment(const std::string& name);
@@ -28,6 +32,10 @@ std::optional<std::string> process_environment(const std::string& name);
 //   MPI chooses, so that InfiniBand and the like are used. Both stay if the user has set either.
 //   Without a launcher btl = self: Open MPI 5.0 leaves a file of 16 MB in /dev/shm behind for every
 //   world of one that opens its shared memory.
+// btl_tcp_eager_limit and btl_tcp_max_send_size = 256 KiB, with fault tolerance over several hosts.
+//   What is sent over TCP without asking first must hold kEagerBytes: where a connection breaks
+//   while a larger message waits for its answer, Open MPI 5.0 waits for a lock that it holds itself
+//   (2 of 6 launches in which a rank of another host was killed).
 std::vector<std::pair<std::string, std::string>> mpi_settings(const Environment& environment,
                                                               int open_mpi_major);
 

@@ -60,6 +60,16 @@ TEST(MpiSettings, FaultToleranceNeedsItsTransportsOnSeveralHostsToo) {
               testing::Contains(Pair("OMPI_MCA_btl", "self,sm,tcp")));
 }
 
+TEST(MpiSettings, WhereSeveralHostsHealNoMessageWaitsForItsAnswer) {
+  const auto healing = with(kTwoHosts, "OMPI_MCA_mpi_ft_enable", "1");
+  EXPECT_THAT(settings(healing), testing::Contains(Pair("OMPI_MCA_btl_tcp_eager_limit", "262144")));
+  EXPECT_THAT(settings(healing),
+              testing::Contains(Pair("OMPI_MCA_btl_tcp_max_send_size", "262144")));
+  EXPECT_LT(comm::kEagerBytes, 262144);
+  EXPECT_THAT(settings(with(healing, "OMPI_MCA_btl_tcp_eager_limit", "9")),
+              testing::Not(testing::Contains(Pair("OMPI_MCA_btl_tcp_eager_limit", "262144"))));
+}
+
 TEST(MpiSettings, WhatTheUserSetStays) {
   EXPECT_THAT(settings(with(kOneHost, "OMPI_MCA_pml", "ucx")),
               UnorderedElementsAre(kNoHan, kYield));
