@@ -40,7 +40,8 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
     if (const auto* sweep = std::get_if<SweepCommand>(&*command))
       return run_sweep(*sweep, arguments, world);
     if (const auto* bench = std::get_if<BenchCommand>(&*command)) return run_bench(*bench, world);
-    if (std::holds_alternative<ReportCommand>(*command)) {
+    if (std::holds_alternative<ReportCommand>(*command) ||
+        std::holds_alternative<SlurmCommand>(*command)) {
       world.from_rank_0([&] {
         run_alone(*command, arguments);
         return std::string();

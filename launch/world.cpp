@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -77,6 +78,9 @@ ExitCode World::run(const std::function<ExitCode()>& verb) {
   } catch (const trainer::Unfinished& error) {
     print(by_this_rank(error));
     if (ranks_->size() == 1) return leave(ExitCode::kUnfinished);
+    // Cut off from ranks that live and go on: an abort, or an exit code, would end them as well
+    // once they can be reached again.
+    if (session_.survives_lost_hosts() && !session_.healthy()) raise(SIGKILL);
     session_.abort(static_cast<int>(ExitCode::kUnfinished));  // the others do not know
   } catch (const std::exception& error) {
     print(by_this_rank(error));
