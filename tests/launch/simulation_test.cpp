@@ -34,7 +34,7 @@ void expect_each_trial_ended_once(const SimulationResult& result) {
 
 TEST(Simulation, NoTrialIsLostOrTrainedTwiceWhateverDies) {
   const auto sweep = sweep_of(300);
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
     SCOPED_TRACE(seed);
     const auto result = simulated(sweep, {.groups = 30,
                                           .rows = 1 + static_cast<int64_t>(seed % 4),
@@ -74,7 +74,7 @@ TEST(Simulation, PrunedTrialsMakeRoomAtOnce) {
 
 TEST(Simulation, ACoordinatorThatTakesOverLosesNothing) {
   const auto sweep = sweep_of(200);
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
     SCOPED_TRACE(seed);
     expect_each_trial_ended_once(
         simulated(sweep, {.groups = 20,
