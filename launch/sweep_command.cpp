@@ -11,13 +11,17 @@
 #include "comm/text.h"
 #include "launch/cluster/coordinator_thread.h"
 #include "launch/cluster/group.h"
+#include "launch/cluster/pack_size.h"
 #include "launch/commands.h"
+#include "launch/dry_run.h"
 #include "launch/resume.h"
 #include "launch/run_folder.h"
+#include "launch/sweep/ledger_reader.h"
 #include "launch/sweep/sweep_results.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "trainer/checkpoint.h"
+#include "trainer/file_bytes.h"
 #include "trainer/run_lock.h"
 #include "trainer/text_file.h"
 
@@ -140,9 +144,9 @@ std::optional<std::filesystem::path> found_sweep(const SweepCommand& command,
   return std::nullopt;
 }
 
-void require_same_sweep(const sweep::Ledger& ledger, const SweepConfig& sweep,
+void require_same_sweep(const sweep::LedgerContents& ledger, const SweepConfig& sweep,
                         const SweepDirectory& directory) {
-  if (ledger.contents().head.fingerprint == sweep_fingerprint(sweep)) return;
+  if (ledger.head.fingerprint == sweep_fingerprint(sweep)) return;
   throw SettingError(fmt::format(
       "{} was begun with other trials than these settings describe: leave its axes and settings as "
       "they are in {}, or choose another folder with --out",
@@ -158,7 +162,7 @@ void take_place(Place& place, const SweepCommand& command, const SweepConfig& sw
   place.lock.emplace(directory.lock(), kLockPatience);
   if (std::filesystem::exists(directory.ledger())) {
     place.ledger.emplace(sweep::Ledger::open(directory.ledger()));
-    require_same_sweep(*place.ledger, sweep, directory);
+    require_same_sweep(place.ledger->contents(), sweep, directory);
   } else {
     trainer::replace_text_file(directory.config(), effective_sweep(sweep));
     std::filesystem::create_directories(folder / "trials");
@@ -245,11 +249,64 @@ class Cluster {
   int64_t size_;
 };
 
+// Where a sweep's ledger is, it must be of these trials.
+void look_at_ledger(const SweepCommand& command, const SweepConfig& sweep,
+                    const sweep::Shard& shard) {
+  const auto found = found_sweep(command, shard);
+  if (!found) return trainer::RunDirectory::require_creatable(command.out.value_or("runs"));
+  const SweepDirectory directory(*found, shard);
+  const auto bytes = trainer::read_file(directory.ledger());
+  const auto contents =
+      sweep::ledger_from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                              directory.ledger().string())
+          .contents;
+  require_same_sweep(contents, sweep, directory);
+  const auto finished = std::ranges::count_if(
+      contents.trials, [](const auto& trial) { return is_finished(trial.state); });
+  fmt::print(report_stream(), "ledger     {} trials are finished, and count in the plan below\n",
+             finished);
+}
+
+// In place of training, when all that could be refused has been checked.
+ExitCode tell_plan(World& world, const SweepCommand& command, const SweepConfig& sweep,
+                   const sweep::Shard& shard, const Devices& devices, const trainer::Dataset& data,
+                   trainer::ThreadTeam& team, Cluster& cluster, int64_t per_group) {
+  auto group = cluster.split(devices);
+  auto plan = plan_sweep(sweep, shard, cluster.groups(), per_group, /*rows_per_pack=*/1);
+  int64_t trials = 0;
+  for (const auto& shape : plan.shapes) trials += shape.trials;
+  int64_t rows = sweep.settings.rows_per_pack;
+  const bool automatic = rows == 0;
+  world.together([&] {
+    if (automatic)
+      rows = cluster::rows_per_pack(config_of(sweep, sweep.space.trial(0)).settings, data, *group,
+                                    team, devices.own,
+                                    (trials + cluster.groups() - 1) / cluster.groups());
+  });
+  plan = plan_sweep(sweep, shard, cluster.groups(), per_group, rows);
+  plan.rows_measured = automatic;
+  measure_plan(plan, sweep, data, world, *group, devices, team);
+  const auto memory = memory_lines(world, devices);
+  world.from_rank_0([&] {
+    look_at_ledger(command, sweep, shard);
+    const auto folder = command.out ? command.out->string() : "runs/NAME-DATE-TIME";
+    std::fputs((plan_text(sweep, plan) + memory + sweep_files_text(plan, folder) +
+                "dry run    nothing was trained or written\n")
+                   .c_str(),
+               report_stream());
+    std::fflush(report_stream());
+    return std::string();
+  });
+  return ExitCode::kDone;
+}
+
 ExitCode sweep_on(World& world, const SweepCommand& command,
                   const std::vector<std::string>& arguments) {
   const auto start = std::chrono::system_clock::now();
   trainer::Interruption interruption;
   const bool first = world.ranks().rank() == 0;
+  auto& log = world.log();
+  if (command.verbose) log.show();
   sweep::Shard shard;
   world.together([&] { shard = sweep::shard_from_text(command.shard); });
 
@@ -282,6 +339,11 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
                            std::getenv("SLURM_JOB_END_TIME"));
   interruption.request_at(deadline.time, deadline.reason);
   Cluster cluster(world, per_group);
+  log.tell(fmt::format("is ready to train in group {} on {} with {} threads: {}",
+                       cluster.group_of(world.session().rank()), devices.own.str(), team.size(),
+                       devices.why));
+  if (command.dry_run)
+    return tell_plan(world, command, sweep, shard, devices, data, team, cluster, per_group);
 
   const std::filesystem::path folder = world.from_rank_0([&] {
     take_place(place, command, sweep, shard);
@@ -291,6 +353,8 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
     std::fflush(report_stream());
     return std::filesystem::absolute(place.directory->path()).string();
   });
+  if (world.session().size() > 1)
+    log.keep(trainer::RunDirectory(folder).log(world.session().rank()));
   watch_rank(world, settings.train, devices, folder);
   const auto mailbox = comm::make_mailbox(world.session());
   auto group = cluster.split(devices);
@@ -320,7 +384,8 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
       .interruption = interruption,
       .group = cluster.group_of(rank),
       .trials_per_group = (trials + cluster.groups() - 1) / cluster.groups(),
-      .tell = [&](const std::string& sentence) { view.note(sentence); }};
+      .tell = [&](const std::string& sentence) { view.note(sentence); },
+      .log = [&](const std::string& sentence) { log.tell(sentence); }};
   auto code = static_cast<ExitCode>(run_group(parts, std::move(group), std::move(data)));
   if (first) {
     const auto failure = thread->join();
