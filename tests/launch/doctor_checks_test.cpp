@@ -58,7 +58,7 @@ LaunchFacts healthy_launch() {
 LaunchFacts one_host() {
   auto launch = healthy_launch();
   for (auto& rank : launch.ranks) {
-    rank.host = "a";
+    rank.host = std::string("a");
     rank.cores.threads = 2;
   }
   return launch;
@@ -185,7 +185,7 @@ TEST(Doctor, FindsWhatNetworksDoBetweenHosts) {
     rank.network.interfaces.push_back({.name = "docker0", .address = "172.17.0.1/16", .mtu = 1500});
   EXPECT_THAT(judge(launch), finds(true, "network", "docker0 has the address 172.17.0.1/16",
                                    "rank 0 on a; rank 2 on b", "btl_tcp_if_exclude=lo,docker0"));
-  for (auto& rank : launch.ranks) rank.host = "a";
+  for (auto& rank : launch.ranks) rank.host = std::string("a");
   EXPECT_THAT(judge(launch), testing::Not(finds(true, "network", "", "", "")));
   launch = healthy_launch();
   launch.ranks[2].network.interfaces[0].mtu = 9000;

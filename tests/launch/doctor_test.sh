@@ -46,6 +46,10 @@ if (($(nproc) > 1)); then
 else
   echo "skipped: one core alone cannot be shared out badly"
 fi
+if (($(nproc) >= 4)); then  # what mpirun does unasked
+  doctor "$ELBOW_MPIRUN" --bind-to core -n 2 "$program" doctor "${healthy[@]}"
+  found "a core for each rank beside idle ones" 1 cores "2 ranks are each bound to one core|launch/elbow -n RANKS"
+fi
 
 # --- Missing fault tolerance, in the launch or in the MPI ----------------------------------------------------------------------
 doctor "${mpirun[@]}" -n 2 "$program" doctor "${healthy[@]}"

@@ -16,7 +16,7 @@ check "with the size of a checkpoint" matches out '^checkpoint .* each: .* param
 check "nothing is written" same "$(trace)" ""
 try "$program" train "${data[@]}" train.epoch=3 --dry-run
 check "a wrong setting is refused as ever" same "$code $(grep -c 'did you mean train.epochs' err)" "2 1"
-try "$program" train "${data[@]}" data.dir=nowhere --dry-run
+try "$program" train data.source=idx data.dir=nowhere --dry-run
 check "so is missing data" same "$code" 3
 "$program" train "${data[@]}" train.epochs=1 --out run --progress none >/dev/null 2>&1
 try "$program" train "${data[@]}" --out run --dry-run
