@@ -15,6 +15,7 @@
 #include "comm/guard.h"
 #include "comm/heartbeat.h"
 #include "comm/launcher_watch.h"
+#include "comm/mpi_pulse.h"
 #include "comm/mpi_settings.h"
 #include "comm/start_watch.h"
 #include "comm/ulfm.h"
@@ -65,6 +66,7 @@ MpiSession::MpiSession() {
     }
     learn_the_world();
   } catch (...) {
+    pulse_.reset();
     MPI_Finalize();
     throw;
   }
@@ -93,6 +95,8 @@ void MpiSession::learn_the_world() {
     throw Error(mistake);
   }
   fault_tolerant_ = ulfm::enabled();
+  if (fault_tolerant_ && size_ > 1 && detects_lost_hosts(process_environment))
+    pulse_ = std::make_unique<MpiPulse>();
 
   MPI_Comm local = MPI_COMM_NULL;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local),
@@ -135,6 +139,7 @@ void MpiSession::close() {
     check(MPI_Barrier(MPI_COMM_WORLD), "the barrier before leaving");
   }
   closed_ = true;
+  pulse_.reset();
   if (healthy_) MPI_Finalize();
 }
 

@@ -25,6 +25,7 @@ namespace elbow::comm {
 class Heartbeat;
 class HeartbeatPage;
 class LauncherWatch;
+class MpiPulse;
 struct WatchRules;
 
 class MpiSession {
@@ -42,6 +43,8 @@ class MpiSession {
 
   // Whether the death of a peer becomes PeerLost and can be healed. Otherwise it ends the job.
   bool fault_tolerant() const { return fault_tolerant_; }
+  // Whether that holds for a host that cannot be reached any more, too.
+  bool survives_lost_hosts() const { return pulse_ != nullptr; }
 
   bool healthy() const { return healthy_; }    // false once a communicator has met a lost peer
   void note_lost_peer() { healthy_ = false; }  // for communicators; any thread
@@ -62,6 +65,7 @@ class MpiSession {
   std::string page_name_;
   Heartbeat* heartbeat_ = nullptr;
   std::unique_ptr<LauncherWatch> launcher_watch_;
+  std::unique_ptr<MpiPulse> pulse_;  // where MPI looks for ranks that do not answer
   int rank_ = 0;
   int size_ = 1;
   int local_rank_ = 0;

@@ -66,6 +66,11 @@ std::optional<LaunchedPlace> launched_place(const Environment& environment) {
   return place;
 }
 
+bool detects_lost_hosts(const Environment& environment) {
+  const auto asked = environment("OMPI_MCA_mpi_ft_detector").value_or("0");
+  return asked == "1" || asked == "true";
+}
+
 std::string launch_mistake(const Environment& environment, int world_size) {
   if (environment("OMPI_COMM_WORLD_SIZE")) return "";
   for (const char* name : {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}) {

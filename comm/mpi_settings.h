@@ -40,6 +40,10 @@ struct LaunchedPlace {
 };
 std::optional<LaunchedPlace> launched_place(const Environment& environment);
 
+// Whether the launch asked Open MPI to look for ranks that do not answer: `--mca mpi_ft_detector
+// 1`.
+bool detects_lost_hosts(const Environment& environment);
+
 // Why this world cannot be what the user started, or "". Under Slurm without its PMIx plugin every
 // task silently becomes a world of one. A launch by mpirun knows its own size, which may be smaller
 // than the allocation.

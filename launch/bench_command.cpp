@@ -7,9 +7,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "launch/bench.h"
 #include "launch/commands.h"
 #include "launch/training.h"
-#include "launch/world.h"
 #include "models/mkl.h"
 #include "trainer/build_info.h"
 #include "trainer/product_limit.h"
@@ -25,18 +25,34 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 double peak_rss_mb() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / 1024.0;
 }
 
-void show(const BenchCommand& command, World& world, const Json& result, const std::string& text) {
+// Seconds that one call takes: the median over rounds on rank 0, all ranks starting together.
+template <class Call>
+double seconds_of(comm::Communicator& ranks, int rounds, const Call& call) {
+  std::vector<double> seconds;
+  for (int round = 0; round < rounds; ++round) {
+    ranks.barrier();
+    const auto start = Clock::now();
+    call();
+    seconds.push_back(seconds_since(start));
+  }
+  return median(seconds);
+}
+
+}  // namespace
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void show_bench(const BenchCommand& command, World& world, const Json& result,
+                const std::string& text) {
   if (world.ranks().rank() != 0) return;
   std::fputs(command.json ? (result.dump() + "\n").c_str() : text.c_str(), stdout);
 }
@@ -78,32 +94,20 @@ ExitCode bench_step(const BenchCommand& command, World& world) {
                        {"peak_rss_mb", peak_rss_mb()},
                        {"mkl_branch", models::mkl_branch()},
                        {"version", trainer::build_info().elbow}};
-  show(command, world, result,
-       fmt::format("step       {:.3f} ms ({:.3f} to {:.3f} over {} rounds of {} steps)\n"
-                   "speed      {:.0f} examples/s on {} ranks of {} threads\n"
-                   "products   {:.3f} ms on one thread ({:.0f} GFLOP/s): the step runs at {:.1f} % "
-                   "of what its matrix "
-                   "products alone would allow\n"
-                   "memory     {:.0f} MB at most in this process\n",
-                   step * 1e3, *std::ranges::min_element(step_s) * 1e3,
-                   *std::ranges::max_element(step_s) * 1e3, kRounds, steps, batch / step,
-                   world.ranks().size(), training->team->size(), product * 1e3,
-                   products.flops() / product * 1e-9, 100 * product / (workers * step),
-                   peak_rss_mb()));
+  show_bench(
+      command, world, result,
+      fmt::format("step       {:.3f} ms ({:.3f} to {:.3f} over {} rounds of {} steps)\n"
+                  "speed      {:.0f} examples/s on {} ranks of {} threads\n"
+                  "products   {:.3f} ms on one thread ({:.0f} GFLOP/s): the step runs at {:.1f} % "
+                  "of what its matrix "
+                  "products alone would allow\n"
+                  "memory     {:.0f} MB at most in this process\n",
+                  step * 1e3, *std::ranges::min_element(step_s) * 1e3,
+                  *std::ranges::max_element(step_s) * 1e3, kRounds, steps, batch / step,
+                  world.ranks().size(), training->team->size(), product * 1e3,
+                  products.flops() / product * 1e-9, 100 * product / (workers * step),
+                  peak_rss_mb()));
   return ExitCode::kDone;
-}
-
-// Seconds that one call takes: the median over rounds on rank 0, all ranks starting together.
-template <class Call>
-double seconds_of(comm::Communicator& ranks, int rounds, const Call& call) {
-  std::vector<double> seconds;
-  for (int round = 0; round < rounds; ++round) {
-    ranks.barrier();
-    const auto start = Clock::now();
-    call();
-    seconds.push_back(seconds_since(start));
-  }
-  return median(seconds);
 }
 
 ExitCode bench_comm(const BenchCommand& command, World& world) {
@@ -131,15 +135,24 @@ ExitCode bench_comm(const BenchCommand& command, World& world) {
         fmt::format("{:>12} {:>16.1f} {:>12.3f} {:>16.1f} {:>12.3f}\n", bytes, reduce * 1e6,
                     size_bytes / reduce * 1e-9, gather * 1e6, size_bytes * size / gather * 1e-9);
   }
-  show(command, world,
-       {{"bench", "comm"}, {"backend", ranks.backend()}, {"ranks", size}, {"sizes", rows}}, text);
+  show_bench(command, world,
+             {{"bench", "comm"}, {"backend", ranks.backend()}, {"ranks", size}, {"sizes", rows}},
+             text);
   return ExitCode::kDone;
 }
 
-}  // namespace
-
 ExitCode run_bench(const BenchCommand& command, World& world) {
-  return command.kind == BenchKind::kStep ? bench_step(command, world) : bench_comm(command, world);
+  switch (command.kind) {
+    case BenchKind::kStep:
+      return bench_step(command, world);
+    case BenchKind::kComm:
+      return bench_comm(command, world);
+    case BenchKind::kSweep:
+      return bench_sweep(command, world);
+    case BenchKind::kScaling:
+      break;
+  }
+  return bench_scaling(command, world);
 }
 
 }  // namespace elbow::launch

@@ -8,8 +8,10 @@
 
 #include "launch/cluster/sweep_directory.h"
 #include "launch/config_level.h"
+#include "launch/flag_value.h"
 #include "launch/nearest_name.h"
 #include "launch/number_text.h"
+#include "launch/slurm_flags.h"
 #include "trainer/build_info.h"
 #include "trainer/run_directory.h"
 
@@ -26,6 +28,7 @@ constexpr const char* kMainFooter = R"(Examples:
   elbow report runs/first                              figures and report.html of a run
   elbow evaluate runs/first --importance-samples 5000  measure what was trained
   elbow sample runs/first --kind traversal --out a.png draw from it
+  elbow slurm configs/kl_vae.cfg --nodes 2             a batch script for a cluster with Slurm, explained
   elbow config configs/kl_vae.cfg train.epochs=3       what would hold, and where each value comes from
   elbow config --keys                                  every key with its range and default
   launch/elbow -n 4 doctor                             what this launch sees, and what would go wrong
@@ -84,7 +87,10 @@ What it prints is a CONFIG file again.)";
 constexpr const char* kBenchFooter = R"(Examples:
   elbow bench step configs/kl_vae.cfg train.threads=1  how near a step is to its matrix products alone
   launch/elbow -n 2 bench step --json                  the same on two ranks, as one JSON object
-  launch/elbow -n 4 bench comm                         time and bandwidth of sums and gathers)";
+  launch/elbow -n 4 bench comm                         time and bandwidth of sums and gathers
+  elbow bench sweep configs/sweep_kl.cfg               speed and memory of packs of 1, 4, 16, ... rows
+  elbow bench scaling                                  a simulated cluster of 1 to 1,000 groups sweeps
+  elbow bench scaling FILE sweep.pruning=asha          ... the sweep of FILE)";
 
 constexpr const char* kDoctorFooter = R"(Examples:
   launch/elbow -n 4 doctor                             four ranks here: what each sees, and what would go wrong
@@ -151,6 +157,16 @@ constexpr const char* kExportFooter = R"(Example:
 Writes model.safetensors (PyTorch's layout) and model.json, which says what to build from them;
 docs/rebuild_in_pytorch.py does that.)";
 
+constexpr const char* kSlurmFooter = R"(Examples:
+  elbow slurm configs/kl_vae.cfg --nodes 2 --gpus-per-node 4 --time 8:00:00 > train.sbatch && sbatch train.sbatch
+  elbow slurm configs/kl_vae.cfg --kind preemptible --partition spare > spare.sbatch
+  elbow slurm configs/sweep_kl.cfg --kind sweep --nodes 4 --gpus-per-node 8 --launcher srun
+  elbow slurm configs/sweep_kl.cfg --kind array --shards 6 --gpus-per-node 1
+  elbow slurm my.cfg --module 'module load openmpi/5.0' --elbow /opt/elbow/bin/elbow --sbatch --account=me
+
+Prints a script that says what each of its lines is for. The settings are checked as `elbow train` and `elbow sweep` would.
+launch/slurm/ has such scripts; docs/cluster.md tells more.)";
+
 // CLI11's help, with words for what our one positional takes.
 class Help : public CLI::Formatter {
  public:
@@ -159,7 +175,8 @@ class Help : public CLI::Formatter {
   std::string make_usage(const CLI::App* app, std::string) const override {
     const bool is_verb = app->get_parent() != nullptr;
     return fmt::format("\nUsage: elbow {}{}\n", is_verb ? app->get_name() : "COMMAND ...",
-                       app->get_name() == "bench"    ? " step|comm [CONFIG] [key=value ...] [FLAGS]"
+                       app->get_name() == "bench"
+                           ? " step|comm|sweep|scaling [CONFIG] [key=value ...] [FLAGS]"
                        : app->get_name() == "report" ? " RUN [RUN ...] [--out FOLDER]"
                        : app->get_name() == "resume" ? " RUN|SWEEP [key=value ...] [FLAGS]"
                        : app->get_name() == "sweep"  ? " FILE [key=value ...] [FLAGS]"
@@ -212,6 +229,7 @@ struct Flags {
   std::string count = "64";
   std::string condition, complete, regressor;
   std::string pretend, seconds = "5";
+  SlurmFlags slurm;
 };
 
 // Everything that CLI11 knows of one invocation.
@@ -230,6 +248,7 @@ struct Grammar {
   CLI::App* sample = nullptr;
   CLI::App* export_verb = nullptr;
   CLI::App* doctor = nullptr;
+  CLI::App* slurm = nullptr;
 
   Grammar() {
     app.footer(kMainFooter);
@@ -253,8 +272,8 @@ struct Grammar {
     config =
         add_verb("config", "Print the settings that hold and where each comes from", kConfigFooter);
     config->add_flag("--keys", flags.keys, "List every key with help, default and range");
-    bench =
-        add_verb("bench", "Measure the step, or the communication, of this launch", kBenchFooter);
+    bench = add_verb("bench", "Measure steps, communication, packs of rows, or a simulated cluster",
+                     kBenchFooter);
     bench->add_flag("--json", flags.json, "Print one JSON object");
     report =
         add_verb("report", "Draw a run, several side by side, or a sweep, and write report.html",
@@ -268,6 +287,9 @@ struct Grammar {
     export_verb = verb_on_run("export", "Write the network for other programs", kExportFooter);
     export_verb->add_option("--out", flags.out, "Folder to write")->type_name("DIR");
     add_doctor();
+    slurm =
+        add_verb("slurm", "Write a batch script for Slurm, explained line by line", kSlurmFooter);
+    flags.slurm.add_to(*slurm);
   }
 
   void add_doctor() {
@@ -382,7 +404,7 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 const std::vector<std::string>& verbs() {
   static const std::vector<std::string> names = {"train",  "sweep",    "resume", "config",
                                                  "bench",  "evaluate", "encode", "sample",
-                                                 "export", "report",   "doctor"};
+                                                 "export", "report",   "slurm",  "doctor"};
   return names;
 }
 
@@ -419,7 +441,7 @@ void read_first_word(Grammar& grammar, const std::vector<std::string>& arguments
 const CLI::App& chosen(const Grammar& grammar) {
   for (const CLI::App* verb : {grammar.train, grammar.sweep, grammar.resume, grammar.config,
                                grammar.bench, grammar.evaluate, grammar.encode, grammar.sample,
-                               grammar.export_verb, grammar.report, grammar.doctor})
+                               grammar.export_verb, grammar.report, grammar.slurm, grammar.doctor})
     if (verb->parsed()) return *verb;
   return grammar.app;
 }
@@ -432,18 +454,6 @@ std::optional<std::filesystem::path> take_config(std::vector<std::string>& words
     throw UsageError("CONFIG is an empty word; leave it out for the built-in kl_vae.cfg");
   words.erase(words.begin());
   return file;
-}
-
-template <class Value>
-Value one_of(const std::string& flag, const std::string& text,
-             const std::vector<std::pair<std::string, Value>>& choices) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : choices) {
-    if (name == text) return value;
-    names.push_back(name);
-  }
-  throw UsageError(fmt::format("{} = '{}' (command line) is not known{}; allowed: {}", flag,
-                               shown(text), did_you_mean(text, names), fmt::join(names, ", ")));
 }
 
 ProgressStyle progress_style(const Flags& flags) {
@@ -529,9 +539,12 @@ ConfigCommand config_command(Flags flags) {
 BenchCommand bench_command(Flags flags) {
   BenchCommand command;
   if (flags.words.empty())
-    throw UsageError("what to measure? `elbow bench step` or `elbow bench comm`");
+    throw UsageError("what to measure? `elbow bench step`, `comm`, `sweep` or `scaling`");
   command.kind = one_of<BenchKind>("bench", flags.words.front(),
-                                   {{"step", BenchKind::kStep}, {"comm", BenchKind::kComm}});
+                                   {{"step", BenchKind::kStep},
+                                    {"comm", BenchKind::kComm},
+                                    {"sweep", BenchKind::kSweep},
+                                    {"scaling", BenchKind::kScaling}});
   flags.words.erase(flags.words.begin());
   command.json = flags.json;
   command.config = take_config(flags.words);
@@ -568,14 +581,6 @@ ReportCommand report_command(Flags flags, bool out_given) {
     throw UsageError("--out needs the name of a folder, but is empty");
   if (out_given) command.out = flags.out;
   return command;
-}
-
-int64_t whole_number(const std::string& flag, const std::string& text, int64_t low, int64_t high) {
-  const auto value = integer_from_text(text);
-  if (!value || *value < low || *value > high)
-    throw UsageError(fmt::format("{} = '{}' (command line) is not an integer from {} to {}", flag,
-                                 shown(text), low, high));
-  return *value;
 }
 
 // RUN, which checkpoint, and the words.
@@ -674,6 +679,11 @@ ExportCommand export_command(Flags flags) {
   return command;
 }
 
+SlurmCommand slurm_command(Flags flags, bool shards_given) {
+  auto config = take_config(flags.words);
+  return {slurm_job(flags.slurm, std::move(config), std::move(flags.words), shards_given)};
+}
+
 }  // namespace
 
 Command parse_command_line(const std::vector<std::string>& arguments) {
@@ -709,6 +719,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
     return encode_command(std::move(grammar.flags), grammar.encode->count("--split") > 0);
   if (grammar.sample->parsed()) return sample_command(std::move(grammar.flags));
   if (grammar.export_verb->parsed()) return export_command(std::move(grammar.flags));
+  if (grammar.slurm->parsed())
+    return slurm_command(std::move(grammar.flags), grammar.slurm->count("--shards") > 0);
   return config_command(std::move(grammar.flags));
 }
 

@@ -10,6 +10,7 @@
 
 #include "launch/progress_style.h"
 #include "launch/run_choice.h"
+#include "launch/slurm_job.h"
 #include "trainer/error.h"
 
 namespace elbow::launch {
@@ -55,7 +56,7 @@ struct ConfigCommand {
   bool keys = false;  // list all keys instead
 };
 
-enum class BenchKind { kStep, kComm };
+enum class BenchKind { kStep, kComm, kSweep, kScaling };
 
 struct BenchCommand {
   BenchKind kind = BenchKind::kStep;
@@ -119,6 +120,10 @@ struct ExportCommand {
   std::filesystem::path out;  // a folder
 };
 
+struct SlurmCommand {
+  SlurmJob job;
+};
+
 // --help and --version: a text for standard output.
 struct ShowText {
   std::string text;
@@ -126,7 +131,7 @@ struct ShowText {
 
 using Command = std::variant<TrainCommand, SweepCommand, ConfigCommand, BenchCommand,
                              EvaluateCommand, EncodeCommand, SampleCommand, ExportCommand,
-                             ReportCommand, DoctorCommand, ShowText>;
+                             ReportCommand, DoctorCommand, SlurmCommand, ShowText>;
 
 // `arguments`: without the program's name. Throws UsageError.
 Command parse_command_line(const std::vector<std::string>& arguments);

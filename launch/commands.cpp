@@ -10,12 +10,14 @@ namespace {
 bool needs_ranks(const Command& command) {
   return !std::holds_alternative<ConfigCommand>(command) &&
          !std::holds_alternative<ReportCommand>(command) &&
+         !std::holds_alternative<SlurmCommand>(command) &&
          !std::holds_alternative<ShowText>(command);
 }
 
-ExitCode run_alone(const Command& command) {
+ExitCode run_alone(const Command& command, const std::vector<std::string>& arguments) {
   if (const auto* config = std::get_if<ConfigCommand>(&command)) return run_config(*config);
   if (const auto* report = std::get_if<ReportCommand>(&command)) return run_report(*report);
+  if (const auto* slurm = std::get_if<SlurmCommand>(&command)) return run_slurm(*slurm, arguments);
   std::fputs(std::get<ShowText>(command).text.c_str(), stdout);
   return ExitCode::kDone;
 }
@@ -25,7 +27,7 @@ ExitCode run_alone(const Command& command) {
 ExitCode run_command(const std::vector<std::string>& arguments) {
   if (!under_launcher()) {
     const Command command = parse_command_line(arguments);
-    if (!needs_ranks(command)) return run_alone(command);
+    if (!needs_ranks(command)) return run_alone(command, arguments);
   }
   // Under a launcher even a mistyped command needs MPI, so that it is told once and all ranks leave
   // alike.
@@ -42,7 +44,7 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
       return run_doctor(*doctor, world);
     if (std::holds_alternative<ReportCommand>(*command)) {
       world.from_rank_0([&] {
-        run_alone(*command);
+        run_alone(*command, arguments);
         return std::string();
       });
       return ExitCode::kDone;
@@ -55,7 +57,7 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
       return run_sample(*sample, world);
     if (const auto* exported = std::get_if<ExportCommand>(&*command))
       return run_export(*exported, world);
-    return world.ranks().rank() == 0 ? run_alone(*command) : ExitCode::kDone;
+    return world.ranks().rank() == 0 ? run_alone(*command, arguments) : ExitCode::kDone;
   });
 }
 

@@ -17,6 +17,7 @@ ExitCode run_command(const std::vector<std::string>& arguments);
 
 ExitCode run_config(const ConfigCommand& command);
 ExitCode run_report(const ReportCommand& command);
+ExitCode run_slurm(const SlurmCommand& command, const std::vector<std::string>& arguments);
 // Every rank of `world` calls it.
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
                    World& world);

@@ -16,7 +16,6 @@
 #include "launch/doctor/report.h"
 #include "launch/doctor/software_facts.h"
 #include "launch/doctor/sum_trial.h"
-#include "launch/effective_config.h"
 #include "launch/sweep/sweep_config.h"
 #include "launch/training.h"
 #include "launch/world.h"
@@ -68,19 +67,15 @@ void pretend(World& world, const nlohmann::json& facts_by_rank, RankFacts& facts
 }
 
 // Of a sweep's file, its first trial.
-ParsedConfig configuration(World& world, const DoctorCommand& command) {
-  ParsedConfig trial;
-  const auto text = world.from_rank_0([&]() -> std::string {
-    if (!command.config) return "";
+ParsedConfig configuration(const DoctorCommand& command) {
+  if (command.config) {
     const auto level = level_from_file(*command.config);
-    if (std::ranges::none_of(level, [](const Given& given) { return is_sweep_key(given.key); }))
-      return "";
-    const auto sweep = sweep::parse_sweep(*command.config, command.words, current_environment());
-    trial = config_of(sweep, sweep.space.trial(0));
-    return effective_config(trial, /*observed=*/std::nullopt);
-  });
-  if (text.empty()) return shared_config(world, command.config, command.words);
-  return world.ranks().rank() == 0 ? trial : parse_config_text(text, "the configuration of rank 0");
+    if (std::ranges::any_of(level, [](const Given& given) { return is_sweep_key(given.key); })) {
+      const auto sweep = sweep::parse_sweep(*command.config, command.words, current_environment());
+      return config_of(sweep, sweep.space.trial(0));
+    }
+  }
+  return parse_config(command.config, command.words, current_environment());
 }
 
 RankFacts own_facts(World& world, const trainer::Settings& settings) {
@@ -129,7 +124,7 @@ void try_training(World& world, const DoctorCommand& command, const ParsedConfig
 ExitCode run_doctor(const DoctorCommand& command, World& world) {
   auto& ranks = world.ranks();
   const auto pretended = pretended_facts(world, command);
-  const auto config = configuration(world, command);
+  const auto config = shared_config(world, [&] { return configuration(command); });
   auto facts = own_facts(world, config.settings);
   auto data = doctor::load_data(config.settings.data, facts.data);
   facts.clock = doctor::compare_clocks(ranks);

@@ -176,7 +176,8 @@ std::string settings_report(const Settings& s, const RunDescription& run) {
                      line("objective", objective_text(s, run)) +
                      line("optimizer", optimizer_text(s)) +
                      line("training", training_text(s, run)) + line("ranks", ranks_text(run)) +
-                     (run.device_choice.empty() ? "" : line("devices", run.device_choice));
+                     (run.device_choice.empty() ? "" : line("devices", run.device_choice)) +
+                     (run.if_lost.empty() ? "" : line("if lost", run.if_lost));
   for (const auto& warning : warnings_of(s, run.observed, run.steps))
     text += line("warning", warning);
   return text;

@@ -23,6 +23,7 @@ struct RunDescription {
   std::string backend;  // of the communicator
   std::vector<trainer::RankPlace> ranks;
   std::string device_choice;                            // why these devices; "" leaves the line out
+  std::string if_lost;                                  // loss_outlook(); likewise
   std::vector<std::pair<std::string, int64_t>> splits;  // name, examples
   int64_t steps = 0;                                    // optimizer steps of the whole run
   std::map<std::string, double> recon_floor_nats{};     // trainer::Trainer's, by split

@@ -14,9 +14,11 @@
 #include "launch/cluster/pack_size.h"
 #include "launch/commands.h"
 #include "launch/dry_run.h"
+#include "launch/loss_outlook.h"
 #include "launch/resume.h"
 #include "launch/run_folder.h"
 #include "launch/sweep/ledger_reader.h"
+#include "launch/sweep/study_head.h"
 #include "launch/sweep/sweep_results.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
@@ -113,16 +115,6 @@ std::string mkl_branch_in(const std::filesystem::path& sweep) {
 
 // --- The folder ----------------------------------------------------------------------------------
 
-sweep::StudyHead head_of(const SweepConfig& sweep, const sweep::Shard& shard) {
-  sweep::StudyHead head{.name = sweep.name(),
-                        .metric = sweep.settings.metric,
-                        .larger_is_better = sweep::larger_is_better(sweep.settings.metric),
-                        .fingerprint = sweep_fingerprint(sweep),
-                        .shard = shard.text()};
-  for (const auto& axis : sweep.space.axes()) head.axes.push_back(range_of(axis));
-  return head;
-}
-
 // Where the ledger is, or nothing where a new one is to be made.
 std::optional<std::filesystem::path> found_sweep(const SweepCommand& command,
                                                  const sweep::Shard& shard) {
@@ -166,7 +158,7 @@ void take_place(Place& place, const SweepCommand& command, const SweepConfig& sw
   } else {
     trainer::replace_text_file(directory.config(), effective_sweep(sweep));
     std::filesystem::create_directories(folder / "trials");
-    place.ledger.emplace(sweep::Ledger::create(directory.ledger(), head_of(sweep, shard)));
+    place.ledger.emplace(sweep::Ledger::create(directory.ledger(), study_head(sweep, shard)));
   }
   std::filesystem::remove(directory.result());  // of an earlier launch
   tell_launcher(directory.result());
@@ -233,6 +225,15 @@ class Cluster {
     std::vector<std::string> hosts;
     for (const auto& ranks : ranks_by_group()) hosts.push_back(world_.session().host(ranks[0]));
     return hosts;
+  }
+
+  std::string loss_outlook(const Devices& devices) const {
+    Outlook launch{.heals = world_.session().fault_tolerant(),
+                   .heals_hosts = world_.session().survives_lost_hosts(),
+                   .sweep = true};
+    for (int rank = 0; rank < world_.session().size(); ++rank)
+      launch.ranks.push_back({world_.session().host(rank), devices.names.at(rank)});
+    return launch::loss_outlook(launch);
   }
 
   // Every rank calls it; gives the group of the caller. GPUs of one group use NCCL where the whole
@@ -350,6 +351,8 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
     fmt::print(report_stream(), "sweep      {} trials of {} in {} groups of {} rank{}, into {}\n",
                sweep.space.trials(), sweep.name(), cluster.groups(), per_group,
                per_group == 1 ? "" : "s", place.directory->path().string());
+    if (const auto outlook = cluster.loss_outlook(devices); !outlook.empty())
+      fmt::print(report_stream(), "if lost    {}\n", outlook);
     std::fflush(report_stream());
     return std::filesystem::absolute(place.directory->path()).string();
   });

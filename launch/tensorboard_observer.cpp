@@ -70,6 +70,7 @@ class TensorboardObserver : public trainer::Observer {
 
   void on_step(const trainer::StepProgress& progress) override {
     if (!settings().log.tensorboard) return;
+    require_lock();
     guarded([&] {
       log_of("train").scalars(progress.step, {{"step/loss", progress.recent_loss},
                                               {"step/recon_nats", progress.recent_recon_nats},
@@ -80,6 +81,7 @@ class TensorboardObserver : public trainer::Observer {
 
   void on_epoch(const trainer::SplitMetrics& train,
                 const trainer::SplitMetrics& held_out) override {
+    require_lock();
     guarded([&] {
       if (settings().log.tensorboard) {
         for (const auto* metrics : {&train, &held_out})
@@ -96,6 +98,10 @@ class TensorboardObserver : public trainer::Observer {
 
  private:
   const trainer::Settings& settings() const { return run_.config.settings; }
+
+  void require_lock() const {
+    if (run_.lock != nullptr) run_.lock->require();
+  }
 
   void begin() {
     std::filesystem::create_directory(run_.directory.tensorboard());

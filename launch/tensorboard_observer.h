@@ -11,6 +11,7 @@
 #include "trainer/dataset.h"
 #include "trainer/observer.h"
 #include "trainer/run_directory.h"
+#include "trainer/run_lock.h"
 #include "trainer/trainer.h"
 
 namespace elbow::launch {
@@ -20,13 +21,14 @@ struct WatchedRun {
   const trainer::Trainer& trainer;
   const trainer::Dataset& data;
   const trainer::RunDirectory& directory;
+  const trainer::RunLock* lock = nullptr;  // null: nobody else could write
   int64_t steps_done = 0;  // by earlier launches: what the folder holds beyond them is cut
   int64_t row = 0;         // the trainer's
   std::function<void(const std::string&)> tell{};  // what went wrong; the run goes on
 };
 
 // All must outlive the observer. Appends to what the folder holds. What cannot be written is told
-// once, and left out.
+// once, and left out. Its calls throw LockLost where another process has taken the run over.
 std::unique_ptr<trainer::Observer> make_tensorboard_observer(const WatchedRun& run);
 
 // Tells each of several observers, in order.

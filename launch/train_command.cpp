@@ -9,6 +9,7 @@
 #include "launch/doctor/estimate.h"
 #include "launch/dry_run.h"
 #include "launch/effective_config.h"
+#include "launch/loss_outlook.h"
 #include "launch/progress.h"
 #include "launch/resume.h"
 #include "launch/run_folder.h"
@@ -41,7 +42,8 @@ std::unique_ptr<trainer::Observer> observer_of(const TrainCommand& command, Watc
 
 RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset& data,
                               const trainer::Manifest& manifest,
-                              const trainer::RunDirectory& directory, const Devices& devices) {
+                              const trainer::RunDirectory& directory, const Devices& devices,
+                              const comm::MpiSession& session) {
   RunDescription run{.folder = directory.path(),
                      .observed = trainer.model().observed(),
                      .parameters = trainer.model().layout().trainable(),
@@ -50,6 +52,9 @@ RunDescription description_of(trainer::Trainer& trainer, const trainer::Dataset&
                      .backend = manifest.backend,
                      .ranks = manifest.ranks,
                      .device_choice = devices.why,
+                     .if_lost = loss_outlook({.ranks = manifest.ranks,
+                                              .heals = session.fault_tolerant(),
+                                              .heals_hosts = session.survives_lost_hosts()}),
                      .steps = trainer.total_steps(),
                      .recon_floor_nats = trainer.recon_floor_nats()};
   for (const auto* split : {&data.train, &data.validation, &data.test}) {
@@ -206,14 +211,18 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     trainer::replace_text_file(directory.config(),
                                effective_config(config, trainer->model().observed()));
     trainer::write_manifest(directory.manifest(), manifest);
-    std::fputs(
-        settings_report(settings, description_of(*trainer, data, manifest, directory, devices))
-            .c_str(),
-        report_stream());
+    std::fputs(settings_report(settings, description_of(*trainer, data, manifest, directory,
+                                                        devices, world.session()))
+                   .c_str(),
+               report_stream());
     if (place.found) std::fputs(resumption_report(*place.found).c_str(), report_stream());
     std::fflush(report_stream());
-    observer = observer_of(
-        command, {config, *trainer, data, directory, checkpoint ? checkpoint->step() : 0});
+    observer = observer_of(command, {.config = config,
+                                     .trainer = *trainer,
+                                     .data = data,
+                                     .directory = directory,
+                                     .lock = place.lock.get(),
+                                     .steps_done = checkpoint ? checkpoint->step() : 0});
     if (devices.own.is_cpu() && settings.train.precision == "bf16" &&
         !models::has_bfloat16_instructions()) {
       observer->on_note(
@@ -224,11 +233,16 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   });
   if (!first) place.directory.emplace(folder);
   if (ranks.size() > 1) log.keep(place.directory->log(world.session().rank()));
+  const auto lock_epoch = world.from_rank_0([&] { return std::to_string(place.lock->epoch()); });
 
   watch_rank(world, settings.train, devices, folder);
-  const auto successor = [&] {
-    observer = observer_of(
-        command, {config, *trainer, data, *place.directory, trainer->pack().rows[0].step});
+  const auto successor = [&](const trainer::RunLock& lock) {
+    observer = observer_of(command, {.config = config,
+                                     .trainer = *trainer,
+                                     .data = data,
+                                     .directory = *place.directory,
+                                     .lock = &lock,
+                                     .steps_done = trainer->pack().rows[0].step});
     return observer.get();
   };
   const auto result = trainer::run_trial({.settings = settings,
@@ -239,6 +253,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .interruption = interruption,
                                           .identity = identity,
                                           .lock = place.lock.get(),
+                                          .lock_epoch = std::stoll(lock_epoch),
                                           .save_first = command.init_from.has_value(),
                                           .resumed = std::move(checkpoint),
                                           .successor = successor,

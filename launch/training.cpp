@@ -29,11 +29,10 @@ std::string agree_on_mkl_branch(World& world, std::string branch) {
 
 }  // namespace
 
-ParsedConfig shared_config(World& world, const std::optional<std::filesystem::path>& file,
-                           const std::vector<std::string>& words) {
+ParsedConfig shared_config(World& world, const std::function<ParsedConfig()>& parse) {
   ParsedConfig config;
   const auto text = world.from_rank_0([&] {
-    config = parse_config(file, words, current_environment());
+    config = parse();
     return effective_config(config, /*observed=*/std::nullopt);
   });
   if (world.ranks().rank() > 0) config = parse_config_text(text, "the configuration of rank 0");
@@ -65,7 +64,13 @@ std::unique_ptr<Training> prepare_training(World& world,
                                            const std::optional<std::filesystem::path>& file,
                                            const std::vector<std::string>& words,
                                            const std::string& mkl_branch) {
-  auto config = shared_config(world, file, words);
+  return prepare_training(
+      world, [&] { return parse_config(file, words, current_environment()); }, mkl_branch);
+}
+
+std::unique_ptr<Training> prepare_training(World& world, const std::function<ParsedConfig()>& parse,
+                                           const std::string& mkl_branch) {
+  auto config = shared_config(world, parse);
   trainer::Dataset data;
   world.together([&] { data = trainer::load_dataset(config.settings.data); });
   world.log().tell(fmt::format("has the data: {} examples", data.train.examples()));

@@ -10,6 +10,7 @@ if [[ ${1:-} == --slow ]]; then
   shift
 fi
 
+package_options=(--tests)
 set_up_and_build all
 echo "== tests"
 cd "$build_folder"

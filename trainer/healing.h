@@ -41,6 +41,7 @@ class Members {
   std::vector<std::string> reduce_to(comm::Communicator& survivors);
 
   int number() const { return own_; }  // this rank's
+  int lowest() const { return static_cast<int>(numbers_.front()); }
 
  private:
   int own_;

@@ -56,7 +56,8 @@ std::string this_owner(int64_t epoch) {
 
 }  // namespace
 
-RunLock::RunLock(const std::filesystem::path& file, std::chrono::milliseconds patience)
+RunLock::RunLock(const std::filesystem::path& file, std::chrono::milliseconds patience,
+                 const std::function<void(int64_t last_epoch)>& may_take)
     : file_(file), descriptor_(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) fail(file_, std::strerror(errno));
   const auto deadline = Clock::now() + patience;
@@ -77,6 +78,12 @@ RunLock::RunLock(const std::filesystem::path& file, std::chrono::milliseconds pa
         std::chrono::duration_cast<std::chrono::seconds>(patience).count()));
   }
   epoch_ = epoch_in(content(descriptor_)) + 1;
+  try {
+    if (may_take) may_take(epoch_ - 1);
+  } catch (...) {
+    close(descriptor_);
+    throw;
+  }
   const auto text = this_owner(epoch_);
   // In place: another's descriptor must see it. A file that a full disk left empty counts anew.
   if (pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||

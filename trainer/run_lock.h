@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 
 #include "trainer/error.h"
 
@@ -22,8 +23,11 @@ class LockLost : public Unfinished {
 
 class RunLock {
  public:
-  // Waits for the lock at most so long, then throws SettingError that names the owner.
-  RunLock(const std::filesystem::path& file, std::chrono::milliseconds patience);
+  // Waits for the lock at most so long, then throws SettingError that names the owner. may_take:
+  // called while nobody else can own it, with the last owner's epoch, before that is replaced; it
+  // throws where the run must be left alone.
+  RunLock(const std::filesystem::path& file, std::chrono::milliseconds patience,
+          const std::function<void(int64_t last_epoch)>& may_take = {});
   ~RunLock();
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&&) = delete;

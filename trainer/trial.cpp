@@ -75,6 +75,7 @@ class Trial {
   comm::Communicator& ranks() const { return trainer_.ranks(); }
   const RunLock* lock() const { return own_lock_ ? &*own_lock_ : parts_.lock; }
   void take_lock();
+  void require_left_behind(int64_t last_epoch) const;
   void require_lock() const {
     if (lock() != nullptr) lock()->require();
   }
@@ -87,6 +88,7 @@ class Trial {
   TrialProgress progress_;
   RunResult result_{.status = RunStatus::kComplete, .exit_code = kDone};
   std::optional<RunLock> own_lock_;    // of a rank that took over
+  int64_t takeovers_ = 0;              // by any rank; each may have left its epoch in the lock
   std::unique_ptr<RunRecord> record_;  // rank 0's
   std::optional<Snapshot> first_;      // where a rollback may go back to the start
   bool trained_ = false;               // nothing is left but to write it down
@@ -282,9 +284,11 @@ Standing Trial::standing() const {
 
 void Trial::heal(const std::optional<comm::PeerLost>& loss) {
   const auto began = Clock::now();
+  const int writer = members_.lowest();
   const auto lost = regroup();
   const bool takes_over = ranks().rank() == 0 && !record_;
   if (takes_over) take_over();
+  if (members_.lowest() != writer) ++takeovers_;
   const auto where =
       loss ? fmt::format(" in phase '{}' at step {}", loss->phase(), loss->step()) : "";
   result_.healed.push_back(fmt::format(
@@ -372,10 +376,11 @@ void Trial::catch_up(const Checkpoint& newest, at::Tensor trace, const End& end)
 }
 
 // The lock ends with a dead rank 0. One that lives, and was only cut off from here, keeps it, and
-// its half of the group goes on: this half must not write.
+// its half of the group goes on: this half must not write, nor after that half has ended.
 void Trial::take_lock() {
   try {
-    own_lock_.emplace(parts_.directory.lock(), parts_.lock_patience);
+    own_lock_.emplace(parts_.directory.lock(), parts_.lock_patience,
+                      [this](int64_t last_epoch) { require_left_behind(last_epoch); });
   } catch (const SettingError& error) {
     throw LockLost(
         fmt::format("this part of the group cannot take the run over and stops without "
@@ -384,13 +389,34 @@ void Trial::take_lock() {
   }
 }
 
+// Nobody has gone on with the run since rank 0 was lost. It may have been one step further than the
+// survivors, and may have died of writing the end.
+void Trial::require_left_behind(int64_t last_epoch) const {
+  const auto& directory = parts_.directory;
+  const auto stop = [&](const std::string& why) {
+    throw LockLost(
+        fmt::format("{} {}: this part of the group was cut off and stops without writing",
+                    directory.path().string(), why));
+  };
+  if (parts_.lock_epoch && last_epoch > *parts_.lock_epoch + takeovers_)
+    stop("belongs to another launch");
+  if (!trained_ && std::filesystem::exists(directory.result())) stop("has ended elsewhere");
+  std::optional<StoredCheckpoint> newest;
+  try {
+    newest = load_newest(directory).checkpoint;
+  } catch (const DamagedCheckpoint&) {  // what is there is replaced by what the survivors hold
+  }
+  if (newest && newest->checkpoint.step() > standing().step + 1)
+    stop(fmt::format("has been trained elsewhere, to step {}", newest->checkpoint.step()));
+}
+
 // Rank 0 of the survivors, where it was not before.
 void Trial::take_over() {
   take_lock();
   remove_leftovers(parts_.directory);
   open_record();
   record_->log().end_with(progress_.epochs_done, progress_.final_metrics);
-  if (parts_.successor) observer_ = parts_.successor();
+  if (parts_.successor) observer_ = parts_.successor(*own_lock_);
   record_->save();  // what the lost rank was writing may never have come to disk
 }
 

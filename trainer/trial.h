@@ -28,15 +28,16 @@ struct TrialParts {
   const RunDirectory& directory;  // the same folder on every rank; rank 0 writes into it
   Observer* observer;             // rank 0's; null on the others
   const Interruption& interruption;
-  RunIdentity identity{};         // what checkpoints remember; equal on every rank
-  const RunLock* lock = nullptr;  // rank 0's
+  RunIdentity identity{};               // what checkpoints remember; equal on every rank
+  const RunLock* lock = nullptr;        // rank 0's
+  std::optional<int64_t> lock_epoch{};  // its epoch, equal on every rank
   std::chrono::milliseconds lock_patience = std::chrono::seconds(10);  // of one that takes over
   // Before the first step too: the first weights do not follow from the settings.
   bool save_first = false;
   // Where to go on, equal on every rank; unset: from the start.
   std::optional<Checkpoint> resumed{};
   // Makes the observer of a rank that takes over from a lost rank 0; empty: none.
-  std::function<Observer*()> successor{};
+  std::function<Observer*(const RunLock&)> successor{};
   // Gets sentences of what this rank does; any rank may have one; empty: nobody.
   std::function<void(const std::string&)> log{};
 };
@@ -55,8 +56,8 @@ bool is_over(const TrialProgress& progress, const TrainSettings& settings, int64
 // belongs to the survivors then.
 //
 // LockLost where another process has taken the run over, or where survivors of a lost rank 0 find
-// that it still writes. std::runtime_error where metrics.jsonl
-// cannot be begun.
+// that it still writes, or has gone on without them. std::runtime_error where metrics.jsonl cannot
+// be begun.
 RunResult run_trial(const TrialParts& parts, Trainer& trainer);
 
 }  // namespace elbow::trainer

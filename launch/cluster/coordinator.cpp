@@ -52,6 +52,7 @@ Coordinator::Coordinator(const sweep::SweepConfig& sweep, sweep::Ledger& ledger,
   queue_.remove_started(contents);
   for (const auto& trial : contents.trials)
     if (!is_finished(trial.state)) returned_.push_back(trial.number);
+  open_ = queue_.left() + static_cast<int64_t>(returned_.size());
   for (auto& host : hosts)
     groups_.push_back({.host = std::move(host), .number = static_cast<int64_t>(groups_.size())});
 }
@@ -75,9 +76,9 @@ std::vector<std::pair<int64_t, Orders>> Coordinator::answer(const std::vector<Re
     take_news(group, report, now, events);
     group.asked = report.number;
     group.left = false;
+    waiting_.insert(report.group);
   }
-  ledger_.append(events);
-  return orders_for_waiting(now);
+  return orders_for_waiting(now, std::move(events));
 }
 
 std::vector<std::pair<int64_t, Orders>> Coordinator::lose(int64_t number, sweep::Time now) {
@@ -89,7 +90,8 @@ std::vector<std::pair<int64_t, Orders>> Coordinator::lose(int64_t number, sweep:
   group.running.clear();
   group.asked.reset();
   group.left = true;
-  return orders_for_waiting(now);
+  waiting_.erase(number);
+  return orders_for_waiting(now, {});
 }
 
 void Coordinator::stop(const std::string& reason) {
@@ -148,6 +150,7 @@ void Coordinator::end_trial(int64_t trial, const RowNews& news, sweep::Time now,
                                                  : TrialState::kFailed,
                                         value, now});
   trials_.erase(trial);
+  --open_;
 }
 
 // A trial that a group gives up for no fault of its own is the next to be handed out.
@@ -174,29 +177,35 @@ bool Coordinator::try_again(int64_t trial, const RowNews& news, int64_t group,
 
 // --- Orders --------------------------------------------------------------------------------------
 
-std::vector<std::pair<int64_t, Orders>> Coordinator::orders_for_waiting(sweep::Time now) {
-  std::vector<Event> events;
+// events: what has just been told, for the ledger.
+std::vector<std::pair<int64_t, Orders>> Coordinator::orders_for_waiting(sweep::Time now,
+                                                                        std::vector<Event> events) {
+  const bool over = !stopped_.empty() || open_ == 0;
+  able_groups_ = std::ranges::count_if(
+      groups_, [](const Group& group) { return !group.left && group.broken < kMostBroken; });
   std::vector<std::pair<int64_t, Orders>> all;
-  for (auto& group : groups_)
-    if (group.asked && !group.left) all.emplace_back(group.number, orders_for(group, now, events));
-  ledger_.append(events);  // before anybody hears of it
-  const bool over = !stopped_.empty() || status().finished();
-  const int code = exit_code();
-  std::erase_if(all, [&](auto& entry) {
-    auto& [number, orders] = entry;
+  for (const int64_t number : waiting_) {
     auto& group = groups_[number];
+    auto orders = orders_for(group, now, events);
     orders.leave = over && (group.running.empty() || !stopped_.empty());
+    if (!group.running.empty() || orders.leave) all.emplace_back(number, std::move(orders));
+  }
+  ledger_.append(events);  // before anybody hears of it
+  const int code = over ? exit_code() : kResumable;
+  for (auto& [number, orders] : all) {
     orders.exit_code = code;
-    if (group.running.empty() && !orders.leave) return true;  // it waits
-    group.asked.reset();
-    if (orders.leave) {
-      group.left = true;
-      for (const int64_t trial : group.running) give_back(trial, kNobody);
-      group.running.clear();
-    }
-    return false;
-  });
+    answered(groups_[number], orders);
+  }
   return all;
+}
+
+void Coordinator::answered(Group& group, const Orders& orders) {
+  waiting_.erase(group.number);
+  group.asked.reset();
+  if (!orders.leave) return;
+  group.left = true;
+  for (const int64_t trial : group.running) give_back(trial, kNobody);
+  group.running.clear();
 }
 
 Orders Coordinator::orders_for(Group& group, sweep::Time now, std::vector<Event>& events) {
@@ -214,10 +223,9 @@ Orders Coordinator::orders_for(Group& group, sweep::Time now, std::vector<Event>
 // Places of trials that are stopped are free at once. The leader names them as running until it
 // has said that they ended.
 void Coordinator::fill(Group& group, Orders& orders, sweep::Time now, std::vector<Event>& events) {
+  if (returned_.empty() && queue_.left() == 0) return;
   const auto stopped = static_cast<int64_t>(orders.stop.size());
-  const bool others = std::ranges::any_of(
-      groups_, [&](const Group& other) { return !other.left && other.broken < kMostBroken; });
-  if (group.broken >= kMostBroken && others) return;
+  if (group.broken >= kMostBroken && able_groups_ > 0) return;
   while (static_cast<int64_t>(group.running.size()) - stopped < group.rows) {
     const auto trial = take_next(group);
     if (!trial) return;
@@ -246,9 +254,7 @@ void Coordinator::fill(Group& group, Orders& orders, sweep::Time now, std::vecto
 // is one.
 std::optional<int64_t> Coordinator::take_next(Group& group) {
   const bool empty = group.running.empty();
-  const auto alone = std::ranges::count_if(groups_, [](const Group& other) {
-                       return !other.left && other.broken < kMostBroken;
-                     }) <= 1;
+  const bool alone = able_groups_ <= 1;
   const auto fits = [&](int64_t trial) {
     const auto& known = trials_[trial];
     if (known.broke_on == group.number && !alone) return false;
@@ -273,8 +279,7 @@ bool Coordinator::everybody_left() const { return std::ranges::all_of(groups_, &
 
 std::vector<std::pair<int64_t, int64_t>> Coordinator::who_waits() const {
   std::vector<std::pair<int64_t, int64_t>> waiting;
-  for (const auto& group : groups_)
-    if (group.asked && !group.left) waiting.emplace_back(group.number, *group.asked);
+  for (const int64_t number : waiting_) waiting.emplace_back(number, *groups_[number].asked);
   return waiting;
 }
 

@@ -82,7 +82,9 @@ class Coordinator {
   void give_back(int64_t trial, int64_t group);
   bool try_again(int64_t trial, const RowNews& news, int64_t group,
                  std::vector<sweep::Event>& events);
-  std::vector<std::pair<int64_t, Orders>> orders_for_waiting(sweep::Time now);
+  std::vector<std::pair<int64_t, Orders>> orders_for_waiting(sweep::Time now,
+                                                             std::vector<sweep::Event> events);
+  void answered(Group& group, const Orders& orders);
   Orders orders_for(Group& group, sweep::Time now, std::vector<sweep::Event>& events);
   void fill(Group& group, Orders& orders, sweep::Time now, std::vector<sweep::Event>& events);
   std::optional<int64_t> take_next(Group& group);
@@ -96,6 +98,9 @@ class Coordinator {
   std::unique_ptr<sweep::Strategy> strategy_;
   sweep::TrialQueue queue_;
   std::vector<Group> groups_;
+  std::set<int64_t> waiting_;        // groups whose reports have no answer yet
+  int64_t able_groups_ = 0;          // that are there and not set aside; for the orders being made
+  int64_t open_ = 0;                 // trials of this shard that have not ended
   std::deque<int64_t> returned_;     // to be gone on with
   std::map<int64_t, Trial> trials_;  // that this launch knows more of than the ledger
   std::string stopped_;

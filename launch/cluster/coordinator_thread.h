@@ -1,19 +1,16 @@
-// Lets a Coordinator work in a thread of its own on rank 0, which trains as well: takes the letters
-// of all leaders, notices groups that died, writes the ledger, sends orders.
+// Lets a Coordinator work at its desk in a thread of its own on rank 0, which trains as well, and
+// shows how the sweep goes.
 #pragma once
 
 #include <atomic>
 #include <chrono>
-#include <functional>
-#include <map>
-#include <optional>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "comm/mailbox.h"
 #include "launch/cluster/coordinator.h"
+#include "launch/cluster/coordinator_desk.h"
 #include "launch/cluster/sweep_view.h"
 
 namespace elbow::launch::cluster {
@@ -39,24 +36,12 @@ class CoordinatorThread {
   std::string join();
 
  private:
-  using Answers = std::vector<std::pair<int64_t, Orders>>;
-
   void serve();
-  bool read_letters();
-  bool look_for_the_dead();
-  void send(const Answers& answers);
-  Answers guarded(const std::function<Answers()>& work, const std::vector<Report>& reports);
   void show();
-  bool everybody_left() const;
 
   CoordinatorParts parts_;
-  std::vector<int> leaders_;                   // by group: who wrote last
-  std::map<int, std::optional<Report>> held_;  // by rank: read, and not answered yet
-  std::set<int> dead_;
-  std::set<int64_t> sent_away_;  // groups, after a failure
-  std::string failure_;
+  CoordinatorDesk desk_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point looked_ = start_;
   std::chrono::steady_clock::time_point shown_{};
   std::atomic<bool> quit_ = false;
   std::thread thread_;  // last

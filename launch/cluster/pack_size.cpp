@@ -1,10 +1,12 @@
 #include "launch/cluster/pack_size.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/Device.h>
+#include <unistd.h>
 
 #include <chrono>
-#include <new>
+#include <fstream>
 #include <vector>
 
 #include "trainer/assembly.h"
@@ -14,13 +16,24 @@ namespace elbow::launch::cluster {
 namespace {
 
 constexpr int64_t kMostRows = 1024;
-constexpr int64_t kWarmUpSteps = 2, kSteps = 6;
+constexpr int kWarmUpSteps = 2, kSteps = 6;
 constexpr double kClearly = 1.1;
 
-// Rows times steps a second; 0 where there is no memory for them.
-double rate_of(const trainer::Settings& settings, const trainer::Dataset& data,
-               comm::Communicator& ranks, trainer::ThreadTeam& team, at::Device device,
-               int64_t rows) {
+double memory_bytes(at::Device device) {
+  if (!device.is_cpu()) {
+    const auto stats = c10::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+    return static_cast<double>(stats.allocated_bytes[0].current);  // over all sizes
+  }
+  int64_t pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+std::optional<PackSpeed> speed_of_pack(const trainer::Settings& settings,
+                                       const trainer::Dataset& data, comm::Communicator& ranks,
+                                       trainer::ThreadTeam& team, at::Device device, int64_t rows) {
   using Clock = std::chrono::steady_clock;
   try {
     trainer::Trainer trainer(settings,
@@ -30,13 +43,11 @@ double rate_of(const trainer::Settings& settings, const trainer::Dataset& data,
     const auto start = Clock::now();
     trainer.run_steps(kSteps);
     const std::chrono::duration<double> seconds = Clock::now() - start;
-    return static_cast<double>(rows * kSteps) / seconds.count();
+    return PackSpeed{kSteps / seconds.count(), memory_bytes(device)};
   } catch (const c10::OutOfMemoryError&) {
-    return 0;
+    return std::nullopt;
   }
 }
-
-}  // namespace
 
 int64_t rows_per_pack(const trainer::Settings& settings, const trainer::Dataset& data,
                       comm::Communicator& ranks, trainer::ThreadTeam& team, at::Device device,
@@ -44,7 +55,9 @@ int64_t rows_per_pack(const trainer::Settings& settings, const trainer::Dataset&
   int64_t rows = 1;
   double best = 0;
   for (int64_t next = 1; next <= std::min(most, kMostRows); next *= 2) {
-    auto rate = at::full({1}, rate_of(settings, data, ranks, team, device, next), at::kDouble);
+    const auto speed = speed_of_pack(settings, data, ranks, team, device, next);
+    const double row_steps_per_s = speed ? speed->steps_per_s * static_cast<double>(next) : 0;
+    auto rate = at::full({1}, row_steps_per_s, at::kDouble);
     ranks.broadcast(rate, /*root=*/0);
     const double found = rate.item<double>();
     if (next > 1 && found < kClearly * best) break;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "comm/communicator.h"
 #include "trainer/dataset.h"
@@ -9,6 +10,17 @@
 #include "trainer/thread_team.h"
 
 namespace elbow::launch::cluster {
+
+struct PackSpeed {
+  double steps_per_s = 0;   // of the pack
+  double memory_bytes = 0;  // of this process, or on this GPU, while the pack is there
+};
+
+// Trains a pack of `rows` rows for some steps; nothing where there is no memory for them. Every
+// rank of the group calls it. Throws comm::PeerLost.
+std::optional<PackSpeed> speed_of_pack(const trainer::Settings& settings,
+                                       const trainer::Dataset& data, comm::Communicator& ranks,
+                                       trainer::ThreadTeam& team, at::Device device, int64_t rows);
 
 // Doubles the rows, up to `most`, as long as that trains clearly more examples a second over all
 // rows and the memory holds them: on a CPU a row alone is best where its weights fit into the

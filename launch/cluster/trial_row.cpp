@@ -119,6 +119,7 @@ void TrialRow::start(trainer::Trainer& trainer, int64_t row, const trainer::Mani
                                          .trainer = trainer,
                                          .data = data_,
                                          .directory = directory,
+                                         .lock = found_.lock.get(),
                                          .steps_done = stored.value_or(0),
                                          .row = row,
                                          .tell = tell_});

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of packages.txt that are missing. As root through apt-get; as anyone else it changes
 # nothing and prints the one line to ask for. Exit code 1 if a required package is missing at the end.
+#   packages.sh [--tests]    --tests: also those that only tests use
 set -euo pipefail
 list=$(dirname "${BASH_SOURCE[0]}")/packages.txt
 
@@ -29,7 +30,7 @@ install() {
 }
 
 mapfile -t required < <(listed '')
-mapfile -t useful < <(listed '\?')
+mapfile -t useful < <(listed '\?' && { [[ ${1:-} != --tests ]] || listed '\+'; })
 if ! command -v dpkg-query >/dev/null; then
   echo "packages: this is not a Debian system; its counterparts of these packages are taken as given:" >&2
   echo "  ${required[*]} ${useful[*]}" >&2

@@ -3,6 +3,7 @@
 # Defines set_up_and_build and stage; afterwards `dependencies` is the virtual environment, and cmake, ctest, ninja are on PATH.
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build_folder=$repository/build/release
+package_options=()
 
 # Runs a command under a heading and says how long it took.
 stage() {  # HEADING COMMAND...
@@ -44,7 +45,7 @@ build_jobs() {
 }
 
 set_up_and_build() {  # TARGET...
-  stage "Debian packages" "$repository/launch/setup/packages.sh" &&
+  stage "Debian packages" "$repository/launch/setup/packages.sh" "${package_options[@]}" &&
     stage "PyPI packages" install_dependencies &&
     stage "configure" configure &&
     stage "build" cmake --build "$build_folder" --parallel "$(build_jobs)" --target "$@"

@@ -40,7 +40,7 @@ int64_t trial_of(const Event& event) {
 
 }  // namespace
 
-Ledger Ledger::create(const std::filesystem::path& file, const StudyHead& head) {
+Ledger Ledger::create(const std::filesystem::path& file, const StudyHead& head, Sync sync) {
   if (std::filesystem::exists(file)) {
     errno = EEXIST;
     fail(file, "create");
@@ -49,7 +49,9 @@ Ledger Ledger::create(const std::filesystem::path& file, const StudyHead& head) 
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(lines.data()),
                                        lines.size());
   trainer::replace_file(file, std::array{bytes});
-  return open(file);
+  Ledger ledger = open(file);
+  ledger.sync_ = sync;
+  return ledger;
 }
 
 Ledger Ledger::open(const std::filesystem::path& file) { return {file, opened(file), read(file)}; }
@@ -71,7 +73,8 @@ Ledger::Ledger(Ledger&& other) noexcept
     : file_(std::move(other.file_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
       contents_(std::move(other.contents_)),
-      bytes_(other.bytes_) {}
+      bytes_(other.bytes_),
+      sync_(other.sync_) {}
 
 Ledger::~Ledger() {
   if (descriptor_ >= 0) ::close(descriptor_);
@@ -101,7 +104,7 @@ void Ledger::write_synced(const std::string& lines) {
     done += static_cast<size_t>(written);
   }
   const bool whole = done == lines.size();
-  if (whole && ::fdatasync(descriptor_) == 0) {
+  if (whole && (sync_ == Sync::kNever || ::fdatasync(descriptor_) == 0)) {
     bytes_ += lines.size();
     return;
   }

@@ -16,9 +16,13 @@ namespace elbow::launch::sweep {
 
 class Ledger {
  public:
+  // Whether append() waits for the disk. kNever is for sweeps that nobody resumes: simulated ones.
+  enum class Sync { kEachAppend, kNever };
+
   // A new file with the head's lines, synced with its folder. std::system_error where the disk
   // refuses or the file exists.
-  static Ledger create(const std::filesystem::path& file, const StudyHead& head);
+  static Ledger create(const std::filesystem::path& file, const StudyHead& head,
+                       Sync sync = Sync::kEachAppend);
 
   // Goes on with a file: a torn last line is cut off. DamagedLedger, trainer::DataError where it
   // cannot be read, std::system_error.
@@ -44,6 +48,7 @@ class Ledger {
   int descriptor_;
   LedgerContents contents_;
   uint64_t bytes_ = 0;
+  Sync sync_ = Sync::kEachAppend;
 };
 
 // Reads without writing, even while a sweep runs. DamagedLedger, trainer::DataError.

@@ -159,10 +159,17 @@ SweepConfig parse_sweep(const std::filesystem::path& file, const std::vector<std
   return sweep;
 }
 
-SweepConfig parse_sweep_text(std::string_view text, const std::string& source) {
-  SweepConfig sweep = sweep_from({level_from_text(text, source)}, source);
+SweepConfig parse_sweep_text(std::string_view text, const std::string& source,
+                             const std::vector<std::string>& words) {
+  SweepConfig sweep = sweep_from({level_from_words(words), level_from_text(text, source)}, source);
   sweep.base.name = std::filesystem::path(source).stem().string();
   return sweep;
+}
+
+bool describes_sweep(const std::filesystem::path& file) {
+  const auto level = level_from_file(file);
+  return std::any_of(level.begin(), level.end(),
+                     [](const Given& given) { return is_sweep_key(given.key); });
 }
 
 std::string effective_sweep(const SweepConfig& sweep) {

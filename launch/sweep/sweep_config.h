@@ -37,8 +37,11 @@ struct SweepConfig {
 // the trial and the values of its axes. A file without axes is a usage error.
 SweepConfig parse_sweep(const std::filesystem::path& file, const std::vector<std::string>& words,
                         const Environment& environment);
-// The same from a text alone, such as SWEEP/sweep.cfg, or what rank 0 sends the others.
-SweepConfig parse_sweep_text(std::string_view text, const std::string& source);
+// The same from a text, such as SWEEP/sweep.cfg, or what rank 0 sends the others.
+SweepConfig parse_sweep_text(std::string_view text, const std::string& source,
+                             const std::vector<std::string>& words = {});
+// Whether the file has anything in [sweep]. trainer::SettingError where it cannot be read.
+bool describes_sweep(const std::filesystem::path& file);
 
 // SWEEP/sweep.cfg: every key, loadable again; parse_sweep_text() gives the same sweep.
 std::string effective_sweep(const SweepConfig& sweep);

@@ -94,6 +94,35 @@ refused 2 "file/run|is no folder|--out" train --dry-run --out file/run
 refused 2 "old|holds a run|--resume|--out" train --dry-run --out old
 start=$launcher refused 2 "-n|ranks|'zero'" -n zero train
 
+# --- Scripts for Slurm ---------------------------------------------------------------------------------------------------
+slurm() { refused 2 "$1" slurm "${@:2}"; }
+printf '[sweep]\nobjective.kl_wt = 1e-3, 1e-2\n' >two.cfg
+slurm "--kind = 'arrray'|did you mean array|train, preemptible, sweep, array" --kind arrray
+slurm "unknown flag --node|did you mean --nodes" --node 2
+slurm "--nodes = 'two'|1 to" --nodes two
+slurm "--nodes = '0'|1 to" --nodes 0
+slurm "--gpus-per-node = '-1'|0 to 64" --gpus-per-node=-1
+slurm "--ranks-per-node = 8|--gpus-per-node = 4|GPU of its own" --gpus-per-node 4 --ranks-per-node 8
+slurm "--cores-per-rank = '0'|1 to" --cores-per-rank 0
+slurm "--time = '1h'|HH:MM:SS" --time 1h
+slurm "--time = '0:00'|HH:MM:SS" --time 0:00
+slurm "--partition = 'a b'|letters" --partition 'a b'
+slurm "--name = '#x'|letters" --name '#x'
+slurm "--launcher = 'mpiexec'|mpirun, srun" --launcher mpiexec
+slurm "--container|4 nodes|--launcher srun" --container a.sif --nodes 4
+slurm "--sbatch = 'account=me'|--account=NAME" --sbatch account=me
+slurm "--sbatch|end of a line" --sbatch $'--account=me\nrm -r x'
+slurm "--module|end of a line" --module $'module load a\nb'
+slurm "--out|end of a line" --out $'a\nb'
+slurm "--module" --module ""
+slurm "--shards|--kind array" --shards 3
+slurm "which sweep|--kind sweep|[sweep]" --kind sweep
+slurm "which sweep|--kind array|[sweep]" --kind array
+slurm "--shards = 8|2 trials" two.cfg --kind array
+slurm "there is no configuration file nowhere.cfg" nowhere.cfg
+slurm "train.epochs = 0|out of range" train.epochs=0
+slurm "optimizer.lr = -1" two.cfg --kind sweep optimizer.lr=-1
+
 # --- Configuration -------------------------------------------------------------------------------------------------------
 train 2 "unknown key objective.klwt|command line|did you mean objective.kl_wt|--keys" objective.klwt=1
 train 2 "unknown key kl_wt|did you mean objective.kl_wt" kl_wt=1

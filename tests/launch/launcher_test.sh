@@ -17,6 +17,7 @@ finish() { printf '{\n  "status": "%s",\n  "exit_code": %s,\n  "error": null\n}\
 case $1 in
   no-run) exit "$2" ;;
   sweep) exit 0 ;;
+  train) announce && exit 0 ;;
   ends) announce && finish "$3" "$4" && exit "$5" ;;
   loses-result) announce && exit "$3" ;;
   rank) echo "rank ${OMPI_COMM_WORLD_RANK:-none}" ;;
@@ -69,6 +70,10 @@ for words in "-n" "-n 0" "-n x" "-n -1"; do
   # shellcheck disable=SC2086
   expect "'$words' is a usage error" 2 "$(code_of $words rank)"
 done
+for words in "--host" "--host :2" "--hostfile" "--hostfile /nowhere"; do
+  # shellcheck disable=SC2086
+  expect "'$words' is a usage error" 2 "$(code_of $words rank)"
+done
 expect "a missing program is one sentence" "1 1" \
   "$(ELBOW_PROGRAM=/nowhere/elbow code_of rank) $(grep -c '^elbow: ' "$folder/stderr")"
 
@@ -77,6 +82,12 @@ expect "ranks that end without a word before their run has a folder are 75, alth
 expect "unless they were asked for help" 0 "$(code_of -n 2 sweep --help)"
 expect "ranks are ranks" 0 "$(code_of -n 3 rank)"
 expect "and each is a rank" "rank 0 rank 1 rank 2" "$(sort "$folder/stdout" | xargs)"
+echo "$(uname -n) slots=2" >"$folder/hostfile"
+expect "--hostfile starts as many as its hosts have places" 0 "$(code_of --hostfile hostfile rank)"
+expect "and each is a rank" "rank 0 rank 1" "$(sort "$folder/stdout" | xargs)"
+expect "ranks whose run has no result are 75, although mpirun returned 0, as it does where it loses a host" 75 \
+  "$(code_of -n 2 train o)"
+expect "and the sentence says how to go on" 1 "$(grep -c "elbow resume $folder/o" "$folder/stderr")"
 mkdir "$folder/elsewhere" && ln -s "$launcher" "$folder/elsewhere/link"
 expect "a link from another folder works" "rank none" "$(cd elsewhere && ./link rank)"
 

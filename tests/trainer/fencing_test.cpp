@@ -106,5 +106,69 @@ TEST(Fencing, SurvivorsOfARankThatStillWritesStopWithoutWriting) {
   for (const int64_t step : checkpoint_steps(directory)) EXPECT_LT(step, 4);
 }
 
+// Rank 0 is lost to its peers, and by the time that they get its lock its half has done something.
+void be_cut_off_while(const std::function<void(const RunDirectory&)>& other_half,
+                      const RunDirectory& directory) {
+  auto settings = small_settings();
+  settings.checkpoint.every_steps = 1;
+  const Interruption interruption;
+  WatchedSteps observer([&](int64_t step) {
+    if (step == 3) other_half(directory);
+  });
+  const auto train = [&](comm::Communicator& group, comm::ThreadWorld& world) {
+    const int rank = group.rank();
+    const auto ranks = tests::make_unreliable(world.communicator(rank), world, rank,
+                                              {{0, 4, "gradient sum", 0, 0}});
+    ThreadTeam team(1);
+    Trainer trainer(settings, {row_of(settings, 35)}, data(), *ranks, team);
+    run_trial({.settings = settings,
+               .data = data(),
+               .ranks = *ranks,
+               .directory = directory,
+               .observer = rank == 0 ? &observer : nullptr,
+               .interruption = interruption,
+               .lock_epoch = 7,
+               .lock_patience = std::chrono::milliseconds(100)},
+              trainer);
+  };
+  tests::spawn_ranks(3, train, {.hosts = {"node06", "node07", "node08"}});
+}
+
+TEST(Fencing, SurvivorsOfARankThatWasTheLastToWriteTakeTheRunOver) {
+  const tests::TemporaryDirectory folder;
+  const auto directory = RunDirectory::create(folder.path() / "run");
+  be_cut_off_while(
+      [](const RunDirectory& run) { replace_text_file(run.lock(), "7 node06 4711\n"); }, directory);
+  EXPECT_EQ(checkpoint_steps(directory).back(), 9);
+}
+
+TEST(Fencing, SurvivorsStopWhereTheRunHasEndedElsewhere) {
+  const tests::TemporaryDirectory folder;
+  const auto directory = RunDirectory::create(folder.path() / "run");
+  const auto end = [](const RunDirectory& run) { replace_text_file(run.result(), "{}"); };
+  EXPECT_THROW(be_cut_off_while(end, directory), LockLost);
+  EXPECT_LE(checkpoint_steps(directory).back(), 4);
+}
+
+TEST(Fencing, SurvivorsStopWhereTheRunHasBeenTrainedElsewhere) {
+  const tests::TemporaryDirectory folder;
+  const auto ahead = RunDirectory::create(folder.path() / "ahead");
+  be_cut_off_while([](const RunDirectory&) {}, ahead);
+  const auto directory = RunDirectory::create(folder.path() / "run");
+  const auto go_on = [&](const RunDirectory& run) {
+    std::filesystem::copy(ahead.checkpoint(9), run.checkpoint(9));
+  };
+  EXPECT_THROW(be_cut_off_while(go_on, directory), LockLost);
+}
+
+TEST(Fencing, SurvivorsStopWhereAnotherHasOwnedTheRunSince) {
+  const tests::TemporaryDirectory folder;
+  const auto directory = RunDirectory::create(folder.path() / "run");
+  const auto own = [](const RunDirectory& run) {
+    replace_text_file(run.lock(), "9 node09 4711\n");
+  };
+  EXPECT_THROW(be_cut_off_while(own, directory), LockLost);
+}
+
 }  // namespace
 }  // namespace elbow::trainer
