@@ -141,9 +141,9 @@ ExitCode tell_plan(const TrainCommand& command, const Place& place, Training& tr
   const auto memory = memory_lines(world, training.devices);
   world.from_rank_0([&] {
     const trainer::RunDirectory directory(folder_text(command));
-    std::string text = settings_report(
-        settings,
-        description_of(*training.trainer, training.data, manifest, directory, training.devices));
+    std::string text =
+        settings_report(settings, description_of(*training.trainer, training.data, manifest,
+                                                 directory, training.devices, world.session()));
     if (place.found) text += resumption_report(*place.found);
     text += memory + estimate_text(estimate) +
             run_files_text(settings, estimate, directory.path().string(), world.ranks().size()) +

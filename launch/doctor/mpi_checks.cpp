@@ -40,9 +40,8 @@ void lost_ranks(const LaunchFacts& launch, Findings& findings) {
        .why = "when one rank dies the whole job ends, and the work since its last checkpoint is "
               "done again",
        .remedy =
-           flag_away ? fmt::format("start with launch/elbow -n RANKS, or give mpirun --with-ft "
-                                   "ulfm{}",
-                                   one_host ? "" : " (over several hosts, where you want it)")
+           flag_away ? "start with launch/elbow -n RANKS --heal, or give mpirun --with-ft ulfm; "
+                       "elbow sees to the other settings that it needs"
            : major >= 5
                ? "start with mpirun --with-ft ulfm inside the allocation instead of srun; or let "
                  "checkpoint.every_minutes be short, and the job be started again with --resume "

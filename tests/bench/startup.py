@@ -2,6 +2,7 @@
 
 Usage: startup.py [--ranks 1,4,16] [--rounds 3] [--launcher launch/elbow]. Prints a table in seconds; of the rounds the one with
 the shortest total counts. Times come from the lines that --verbose prints, and of several ranks the slowest counts in each phase.
+`CPU` is the processor time of all processes together, which other work on the machine does not lengthen as much.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import datetime
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import tempfile
 import time
@@ -59,7 +61,14 @@ def times_of(text, begin, end):
     return seconds
 
 
+def cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def start(launcher, ranks):
+    """Seconds of each phase of one launch, and its processor time."""
+    cpu = cpu_seconds()
     with tempfile.TemporaryDirectory() as folder:
         command = [str(launcher)] + (["-n", str(ranks)] if ranks > 1 else [])
         begin = time.time()
@@ -67,7 +76,7 @@ def start(launcher, ranks):
         end = time.time()
     if done.returncode != 0:
         raise SystemExit(f"{ranks} ranks: exit code {done.returncode}\n{done.stderr}")
-    return times_of(done.stderr, begin, end)
+    return times_of(done.stderr, begin, end), cpu_seconds() - cpu
 
 
 def main():
@@ -78,11 +87,11 @@ def main():
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; seconds")
     names = [name for name, _ in PHASES]
-    print(f"{'ranks':>5} {'all':>7} " + " ".join(f"{name:>8}" for name in names))
+    print(f"{'ranks':>5} {'CPU':>7} {'all':>7} " + " ".join(f"{name:>8}" for name in names))
     for ranks in [int(number) for number in arguments.ranks.split(",")]:
         rounds = [start(arguments.launcher, ranks) for _ in range(arguments.rounds)]
-        best = min(rounds, key=lambda seconds: sum(seconds.values()))
-        print(f"{ranks:>5} {sum(best.values()):>7.2f} " + " ".join(f"{best[name]:>8.2f}" for name in names))
+        best, cpu = min(rounds, key=lambda one: sum(one[0].values()))
+        print(f"{ranks:>5} {cpu:>7.2f} {sum(best.values()):>7.2f} " + " ".join(f"{best[name]:>8.2f}" for name in names))
 
 
 main()
