@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "comm/error.h"
+#include "comm/mpi_pulse.h"
 #include "comm/mpi_session.h"
 #include "comm/ulfm.h"
 
@@ -81,6 +82,7 @@ class MpiMailbox final : public Mailbox {
       return true;
     }
     if (letter.size() > kBytesPerLetter) throw Error("a letter is too long");
+    const MpiPulse::Quiet quiet;
     return arrived(MPI_Send(letter.data(), static_cast<int>(letter.size()), MPI_BYTE, to,
                             static_cast<int>(box), comm_),
                    to, "sending a letter");
@@ -88,6 +90,7 @@ class MpiMailbox final : public Mailbox {
 
   std::optional<std::string> receive(int from, Box box) override {
     if (from == rank()) return own_.take(box);
+    const MpiPulse::Quiet quiet;
     int there = 0;
     MPI_Message message = MPI_MESSAGE_NULL;
     MPI_Status status;
@@ -106,6 +109,7 @@ class MpiMailbox final : public Mailbox {
 
   bool lost(int other) override {
     if (other == rank() || !session_.fault_tolerant()) return false;
+    const MpiPulse::Quiet quiet;
     const auto failed = ulfm::failed_ranks(comm_);
     return std::ranges::find(failed, other) != failed.end();
   }

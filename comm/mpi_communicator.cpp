@@ -11,6 +11,7 @@
 
 #include "comm/communicators.h"
 #include "comm/error.h"
+#include "comm/mpi_pulse.h"
 #include "comm/mpi_session.h"
 #include "comm/tensor_rules.h"
 #include "comm/ulfm.h"
@@ -115,8 +116,8 @@ class MpiCommunicator final : public Communicator {
     MPI_Group_free(&world);
   }
 
-  // Once a peer is lost, in this group or another, nothing is freed: freeing is collective, and dead
-  // ranks do not come.
+  // Once a peer is lost, in this group or another, nothing is freed: freeing is collective, and
+  // dead ranks do not come.
   ~MpiCommunicator() override {
     int finalized = 0;
     MPI_Finalized(&finalized);
@@ -187,6 +188,7 @@ class MpiCommunicator final : public Communicator {
 
   int lost_rank() override {
     if (!session_.fault_tolerant()) return -1;
+    const MpiPulse::Quiet quiet;
     int arrived = 0;  // a probe lets MPI take note of what happened
     MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_SELF, &arrived, MPI_STATUS_IGNORE);
     const auto failed = ulfm::failed_ranks(comm_);
@@ -219,6 +221,12 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
+  // Held in operations, which may have to wait for others.
+  struct Waiting : Communicator::Waiting {
+    using Communicator::Waiting::Waiting;
+    MpiPulse::Quiet quiet;
+  };
+
   std::unique_ptr<Communicator> wrap(MPI_Comm comm) {
     return std::make_unique<MpiCommunicator>(session_, comm, options_);
   }

@@ -95,8 +95,6 @@ void MpiSession::learn_the_world() {
     throw Error(mistake);
   }
   fault_tolerant_ = ulfm::enabled();
-  if (fault_tolerant_ && size_ > 1 && detects_lost_hosts(process_environment))
-    pulse_ = std::make_unique<MpiPulse>();
 
   MPI_Comm local = MPI_COMM_NULL;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local),
@@ -117,6 +115,8 @@ void MpiSession::learn_the_world() {
     const char* host = all.data() + rank * kHostBytes;
     hosts_.emplace_back(host, strnlen(host, kHostBytes));
   }
+  if (fault_tolerant_ && size_ > 1 && detects_lost_hosts(process_environment))
+    pulse_ = std::make_unique<MpiPulse>();
 }
 
 MpiSession::~MpiSession() {

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <system_error>
 
 #include "comm/mailbox.h"
@@ -21,7 +20,8 @@ using sweep::Ledger;
 constexpr int64_t kTrialsPerGroup = 10;
 constexpr double kDeathPause = 0.2;  // seconds between two looks for the dead
 
-// What a look into an empty box, and one for a dead rank, costs the coordinator on this launch.
+// What a look into an empty box, and one for a dead rank, costs the coordinator on this launch, in
+// CPU time.
 struct LookCost {
   double box_s = 0, death_s = 0;
 };
@@ -31,9 +31,9 @@ LookCost cost_of_looks(World& world) {
   const auto mailbox = comm::make_mailbox(world.session());
   const int last = mailbox->size() - 1;
   const auto seconds_of = [](const auto& look) {
-    const auto start = std::chrono::steady_clock::now();
+    const double start = simulation::cpu_seconds();
     for (int i = 0; i < kLooks; ++i) look();
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / kLooks;
+    return (simulation::cpu_seconds() - start) / kLooks;
   };
   LookCost cost;
   if (mailbox->rank() == 0) {

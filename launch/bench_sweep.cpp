@@ -1,7 +1,6 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
 
 #include "launch/bench.h"
@@ -16,7 +15,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kRounds = 5;
-constexpr int64_t kMostRows = 1024;
+constexpr int64_t kMostRowsOnCpu = 64, kMostRowsOnGpu = 1024;
 constexpr double kLongest = 4;  // seconds of a pack's step, behind which larger ones are left out
 
 // A sweep's first trial stands for all.
@@ -30,17 +29,18 @@ ParsedConfig config_of_row(const BenchCommand& command) {
 
 struct PackLine {
   int64_t rows = 0;
-  std::vector<double> row_steps_per_s{};
   double memory_bytes = 0;
+  std::vector<double> row_steps_per_s{};
 };
 
 // Packs take turns, so that a machine whose speed drifts does not favour one of them. Rank 0 says
 // which packs there are.
 std::vector<PackLine> measure(Training& training, World& world) {
   auto& ranks = training.ranks(world);
+  const int64_t most = training.devices.own.is_cpu() ? kMostRowsOnCpu : kMostRowsOnGpu;
   std::vector<PackLine> lines;
   for (int round = 0; round < kRounds; ++round) {
-    for (int64_t rows = 1, place = 0; rows <= kMostRows; rows *= 4, ++place) {
+    for (int64_t rows = 1, place = 0; rows <= most; rows *= 4, ++place) {
       if (round > 0 && place == static_cast<int64_t>(lines.size())) break;
       const auto speed = cluster::speed_of_pack(training.config.settings, training.data, ranks,
                                                 *training.team, training.devices.own, rows);
@@ -50,10 +50,9 @@ std::vector<PackLine> measure(Training& training, World& world) {
       ranks.broadcast(seconds, /*root=*/0);
       if (all_fit.item<double>() == 0) break;
       const double step_s = seconds.item<double>();
-      if (round == 0) lines.push_back({.rows = rows});
-      auto& line = lines[place];
-      line.row_steps_per_s.push_back(static_cast<double>(rows) / step_s);
-      line.memory_bytes = std::max(line.memory_bytes, speed->memory_bytes);
+      // Later packs are made of memory that larger ones have left.
+      if (round == 0) lines.push_back({.rows = rows, .memory_bytes = speed->memory_bytes});
+      lines[place].row_steps_per_s.push_back(static_cast<double>(rows) / step_s);
       if (round == 0 && step_s > kLongest) break;
     }
   }
@@ -67,8 +66,9 @@ ExitCode bench_sweep(const BenchCommand& command, World& world) {
   const auto& settings = training->config.settings;
   training->trainer.reset();  // its memory is none of the packs'
   const auto lines = measure(*training, world);
-  const int64_t chosen = cluster::rows_per_pack(settings, training->data, training->ranks(world),
-                                                *training->team, training->devices.own, kMostRows);
+  const int64_t chosen =
+      cluster::rows_per_pack(settings, training->data, training->ranks(world), *training->team,
+                             training->devices.own, kMostRowsOnGpu);
 
   const auto batch = static_cast<double>(settings.train.batch_size);
   Json packs = Json::array();

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "comm/cuda_library.h"
 #include "comm/error.h"
@@ -12,20 +10,18 @@
 #include "launch/cluster/coordinator_thread.h"
 #include "launch/cluster/group.h"
 #include "launch/cluster/pack_size.h"
+#include "launch/cluster/succession.h"
 #include "launch/commands.h"
 #include "launch/dry_run.h"
 #include "launch/loss_outlook.h"
 #include "launch/resume.h"
-#include "launch/run_folder.h"
 #include "launch/sweep/ledger_reader.h"
-#include "launch/sweep/study_head.h"
-#include "launch/sweep/sweep_results.h"
+#include "launch/sweep/warm_starts.h"
+#include "launch/sweep_office.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "trainer/checkpoint.h"
 #include "trainer/file_bytes.h"
-#include "trainer/run_lock.h"
-#include "trainer/text_file.h"
 
 namespace elbow::launch {
 namespace {
@@ -34,19 +30,47 @@ using cluster::SweepDirectory;
 using sweep::SweepConfig;
 using trainer::SettingError;
 
-constexpr std::chrono::seconds kLockPatience{10};
-constexpr int64_t kSummaryRows = 10;
-
-// Rank 0's part of a sweep.
-struct Place {
-  std::optional<SweepDirectory> directory;
-  std::optional<trainer::RunLock> lock;
-  std::optional<sweep::Ledger> ledger;
-};
-
 // --- What there is to do -------------------------------------------------------------------------
 
-void check_trials(const SweepConfig& sweep, const trainer::Dataset& data) {
+void check_warm_start(const SweepConfig& sweep, const sweep::Shard& shard) {
+  if (!sweep.settings.warm_start) return;
+  if (!shard.is_whole())
+    throw SettingError(
+        fmt::format("sweep.warm_start = true needs all trials in one ledger, and --shard {} has a "
+                    "part of them: leave one of the two out",
+                    shard.text()));
+  if (!sweep::WarmStarts(sweep).any())
+    throw SettingError(
+        "sweep.warm_start = true has no effect, because no two trials differ in objective.kl_wt "
+        "(or objective.beta) alone: give that key an axis of two values or more, or leave it at "
+        "false");
+}
+
+// Of one trial: that its data are there, where an axis chooses them, and that its network can be.
+// Loading is rank 0's part.
+void check_trial(const SweepConfig& sweep, int64_t trial, const trainer::Dataset& data,
+                 bool loads) {
+  const auto plan = sweep.space.trial(trial);
+  const auto settings = config_of(sweep, plan).settings;
+  const bool own_data = std::ranges::any_of(
+      sweep.space.axes(), [](const auto& axis) { return axis.key().starts_with("data."); });
+  const auto sentence = [&](const std::exception& error) {
+    return fmt::format("trial {} ({}) cannot be: {}", trial, described(sweep, plan), error.what());
+  };
+  try {
+    if (!own_data) {
+      trainer::model_of(settings, data);
+    } else if (loads) {
+      trainer::model_of(settings, trainer::load_dataset(settings.data));
+    }
+  } catch (const SettingError& error) {
+    throw SettingError(sentence(error));
+  } catch (const trainer::DataError& error) {
+    throw trainer::DataError(sentence(error));
+  }
+}
+
+void check_trials(const SweepConfig& sweep, const trainer::Dataset& data, bool loads) {
   const auto refuse_rollback = [](const trainer::Settings& settings) {
     if (settings.train.on_nonfinite == "rollback")
       throw SettingError(
@@ -55,22 +79,13 @@ void check_trials(const SweepConfig& sweep, const trainer::Dataset& data) {
           "fails alone: leave it at stop");
   };
   refuse_rollback(sweep.base.settings);
-  if (sweep.settings.warm_start)
-    throw SettingError("sweep.warm_start = true is not there yet: leave it at false");
   const sweep::TrialShapes shapes(sweep);
   std::vector<bool> seen(static_cast<size_t>(shapes.count()));
   for (int64_t trial = 0; trial < sweep.space.configurations(); ++trial) {
     if (seen.at(shapes.of(trial))) continue;
     seen[shapes.of(trial)] = true;
-    const auto plan = sweep.space.trial(trial);
-    const auto settings = config_of(sweep, plan).settings;
-    refuse_rollback(settings);
-    try {
-      trainer::model_of(settings, data);
-    } catch (const SettingError& error) {
-      throw SettingError(
-          fmt::format("trial {} ({}) cannot be: {}", trial, described(sweep, plan), error.what()));
-    }
+    refuse_rollback(config_of(sweep, sweep.space.trial(trial)).settings);
+    check_trial(sweep, trial, data, loads);
   }
 }
 
@@ -111,99 +126,6 @@ std::string mkl_branch_in(const std::filesystem::path& sweep) {
     }
   }
   return "";
-}
-
-// --- The folder ----------------------------------------------------------------------------------
-
-// Where the ledger is, or nothing where a new one is to be made.
-std::optional<std::filesystem::path> found_sweep(const SweepCommand& command,
-                                                 const sweep::Shard& shard) {
-  if (!command.out) return std::nullopt;
-  const SweepDirectory directory(*command.out, shard);
-  if (std::filesystem::exists(directory.ledger())) {
-    if (command.resume == Resume::kNever)
-      throw SettingError(
-          fmt::format("{} holds a sweep already and --resume is never: choose another folder with "
-                      "--out, or go on with this one with --resume auto",
-                      command.out->string()));
-    return directory.path();
-  }
-  if (command.resume == Resume::kMust)
-    throw SettingError(
-        fmt::format("{} holds no sweep to go on with: give the folder of one, or begin it with "
-                    "elbow sweep --out",
-                    command.out->string()));
-  return std::nullopt;
-}
-
-void require_same_sweep(const sweep::LedgerContents& ledger, const SweepConfig& sweep,
-                        const SweepDirectory& directory) {
-  if (ledger.head.fingerprint == sweep_fingerprint(sweep)) return;
-  throw SettingError(fmt::format(
-      "{} was begun with other trials than these settings describe: leave its axes and settings as "
-      "they are in {}, or choose another folder with --out",
-      directory.ledger().string(), directory.config().string()));
-}
-
-void take_place(Place& place, const SweepCommand& command, const SweepConfig& sweep,
-                const sweep::Shard& shard) {
-  const auto found = found_sweep(command, shard);
-  const auto folder = found ? *found : create_run_folder(command.out, sweep.name()).path();
-  place.directory.emplace(folder, shard);
-  const auto& directory = *place.directory;
-  place.lock.emplace(directory.lock(), kLockPatience);
-  if (std::filesystem::exists(directory.ledger())) {
-    place.ledger.emplace(sweep::Ledger::open(directory.ledger()));
-    require_same_sweep(place.ledger->contents(), sweep, directory);
-  } else {
-    trainer::replace_text_file(directory.config(), effective_sweep(sweep));
-    std::filesystem::create_directories(folder / "trials");
-    place.ledger.emplace(sweep::Ledger::create(directory.ledger(), study_head(sweep, shard)));
-  }
-  std::filesystem::remove(directory.result());  // of an earlier launch
-  tell_launcher(directory.result());
-}
-
-// --- The end -------------------------------------------------------------------------------------
-
-std::string status_word(ExitCode code) {
-  if (code == ExitCode::kDone) return "complete";
-  return code == ExitCode::kUnfinished ? "interrupted" : "failed";
-}
-
-void write_end(const Place& place, const cluster::SweepStatus& status, ExitCode code,
-               const std::string& why) {
-  nlohmann::ordered_json json = {
-      {"status", status_word(code)},
-      {"exit_code", static_cast<int>(code)},
-      {"error", why.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(why)},
-      {"trials", status.trials},
-      {"complete", status.complete},
-      {"pruned", status.pruned},
-      {"failed", status.failed},
-      {"best_trial", nullptr}};
-  if (status.best) json["best_trial"] = *status.best;
-  trainer::replace_text_file(place.directory->result(), json.dump(2) + "\n");
-}
-
-// Rank 0, when all groups have gone. Returns the sweep's exit code.
-ExitCode finish(Place& place, const cluster::Coordinator& coordinator, const std::string& failure) {
-  const auto status = coordinator.status();
-  const auto code =
-      failure.empty() ? static_cast<ExitCode>(coordinator.exit_code()) : ExitCode::kUnfinished;
-  const auto contents = place.ledger->contents();
-  const auto results = sweep::merged(std::span(&contents, 1));
-  trainer::replace_text_file(place.directory->results(), results_csv(results));
-  const auto why = code == ExitCode::kDone ? "" : coordinator.stopped();
-  write_end(place, status, code, why);
-  std::string text = summary_text(results, kSummaryRows);
-  if (code == ExitCode::kUnfinished)
-    text += fmt::format("not finished ({}): go on with launch/elbow resume {}\n", why,
-                        place.directory->path().string());
-  text += fmt::format("sweep      {}\n", place.directory->path().string());
-  std::fputs(text.c_str(), report_stream());
-  std::fflush(report_stream());
-  return code;
 }
 
 // --- The ranks -----------------------------------------------------------------------------------
@@ -261,7 +183,11 @@ void look_at_ledger(const SweepCommand& command, const SweepConfig& sweep,
       sweep::ledger_from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                               directory.ledger().string())
           .contents;
-  require_same_sweep(contents, sweep, directory);
+  if (contents.head.fingerprint != sweep_fingerprint(sweep))
+    throw trainer::SettingError(
+        fmt::format("{} was begun with other trials than these settings describe: leave its axes "
+                    "and settings as they are in {}, or choose another folder with --out",
+                    directory.ledger().string(), directory.config().string()));
   const auto finished = std::ranges::count_if(
       contents.trials, [](const auto& trial) { return is_finished(trial.state); });
   fmt::print(report_stream(), "ledger     {} trials are finished, and count in the plan below\n",
@@ -301,6 +227,13 @@ ExitCode tell_plan(World& world, const SweepCommand& command, const SweepConfig&
   return ExitCode::kDone;
 }
 
+// Of the rank in charge: nobody else could hand out trials or write down what comes of them.
+[[noreturn]] void give_up(World& world, const std::exception& error) {
+  fmt::print(stderr, "elbow: rank {} on {} cannot coordinate the sweep: {}\n",
+             world.session().rank(), world.session().host(world.session().rank()), error.what());
+  world.session().abort(static_cast<int>(ExitCode::kUnfinished));
+}
+
 ExitCode sweep_on(World& world, const SweepCommand& command,
                   const std::vector<std::string>& arguments) {
   const auto start = std::chrono::system_clock::now();
@@ -312,7 +245,6 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
   world.together([&] { shard = sweep::shard_from_text(command.shard); });
 
   std::optional<SweepConfig> parsed;
-  Place place;
   std::string mkl_branch;
   const auto text = world.from_rank_0([&] {
     parsed.emplace(sweep::parse_sweep(command.config, command.words, current_environment()));
@@ -328,7 +260,8 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
   world.together([&] { data = trainer::load_dataset(settings.data); });
   int64_t per_group = 1;
   world.together([&] {
-    check_trials(sweep, data);
+    check_warm_start(sweep, shard);
+    check_trials(sweep, data, /*loads=*/first);
     per_group = ranks_per_group(sweep, shard, world.ranks().size());
   });
   const auto devices = agree_on_devices(settings.train, world, mkl_branch);
@@ -346,15 +279,16 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
   if (command.dry_run)
     return tell_plan(world, command, sweep, shard, devices, data, team, cluster, per_group);
 
+  SweepOffice office(sweep, shard);
   const std::filesystem::path folder = world.from_rank_0([&] {
-    take_place(place, command, sweep, shard);
+    office.open(command);
     fmt::print(report_stream(), "sweep      {} trials of {} in {} groups of {} rank{}, into {}\n",
                sweep.space.trials(), sweep.name(), cluster.groups(), per_group,
-               per_group == 1 ? "" : "s", place.directory->path().string());
+               per_group == 1 ? "" : "s", office.folder().string());
     if (const auto outlook = cluster.loss_outlook(devices); !outlook.empty())
       fmt::print(report_stream(), "if lost    {}\n", outlook);
     std::fflush(report_stream());
-    return std::filesystem::absolute(place.directory->path()).string();
+    return std::filesystem::absolute(office.folder()).string();
   });
   if (world.session().size() > 1)
     log.keep(trainer::RunDirectory(folder).log(world.session().rank()));
@@ -364,17 +298,25 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
 
   const SweepDirectory directory(folder, shard);
   cluster::SweepView view(command.progress);
-  std::optional<cluster::Coordinator> coordinator;
-  std::optional<cluster::CoordinatorThread> thread;
-  if (first) {
-    coordinator.emplace(sweep, *place.ledger, shard, cluster.hosts());
-    thread.emplace(cluster::CoordinatorParts{.coordinator = *coordinator,
-                                             .mailbox = *mailbox,
-                                             .ranks_of_group = cluster.ranks_by_group(),
-                                             .sweep = sweep,
-                                             .view = view});
-  }
   const int rank = world.session().rank();
+  const auto take_office = [&]() -> cluster::Coordinator& {
+    if (rank == 0) return office.begin(cluster.hosts(), cluster::Beginning::kLaunch);
+    office.take_over(folder);
+    view.note(
+        fmt::format("rank {} on {} coordinates the sweep from now on: those before it are lost",
+                    rank, world.session().host(rank)));
+    return office.begin(cluster.hosts(), cluster::Beginning::kTakeover);
+  };
+  cluster::CoordinatorThread thread(
+      {.mailbox = *mailbox,
+       .ranks_of_group = cluster.ranks_by_group(),
+       .sweep = sweep,
+       .view = view,
+       .take_office = take_office,
+       .end_is_written = [&] { return std::filesystem::exists(directory.result()); },
+       .write_end =
+           [&](const std::string& failure) { return static_cast<int>(office.write_end(failure)); },
+       .give_up = [&](const std::exception& error) { give_up(world, error); }});
   const int64_t trials = (sweep.space.trials() + shard.count - 1) / shard.count;
   const cluster::GroupParts parts{
       .sweep = sweep,
@@ -389,14 +331,12 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
       .trials_per_group = (trials + cluster.groups() - 1) / cluster.groups(),
       .tell = [&](const std::string& sentence) { view.note(sentence); },
       .log = [&](const std::string& sentence) { log.tell(sentence); }};
-  auto code = static_cast<ExitCode>(run_group(parts, std::move(group), std::move(data)));
-  if (first) {
-    const auto failure = thread->join();
-    code = finish(place, *coordinator, failure);
-  }
+  const int code = run_group(parts, std::move(group), std::move(data));
+  cluster::say_farewell(*mailbox, world.ranks(), parts.group);
   world.ranks().agree(true);  // mpirun ends the others when the first one leaves with 75
+  const int last_code = thread.end().value_or(code);
   if (world.ranks().lost_rank() >= 0) world.session().note_lost_peer();
-  return code;
+  return static_cast<ExitCode>(last_code);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -88,6 +89,9 @@ ExitCode World::run(const std::function<ExitCode()>& verb) {
     print(by_this_rank(error));
     log_.tell(error.what());
     if (ranks_->size() == 1) return leave(ExitCode::kUnfinished);
+    // Cut off from ranks that live and go on: an abort, or an exit code, would end them as well
+    // once they can be reached again.
+    if (session_.survives_lost_hosts() && !session_.healthy()) raise(SIGKILL);
     session_.abort(static_cast<int>(ExitCode::kUnfinished));  // the others do not know
   } catch (const std::exception& error) {
     print(by_this_rank(error));

@@ -54,6 +54,7 @@ void write_manifest(const std::filesystem::path& file, const Manifest& manifest)
                {"ranks", Json::array()},
                {"data_files", Json::array()},
                {"exact_settings", manifest.exact_settings}};
+  if (!manifest.init_from.empty()) json["init_from"] = manifest.init_from;
   for (const RankPlace& place : manifest.ranks)
     json["ranks"].push_back({{"host", place.host}, {"device", place.device}});
   for (const DataFile& data : manifest.data_files) {

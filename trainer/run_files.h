@@ -30,7 +30,8 @@ struct Manifest {
   std::vector<DataFile> data_files;
   std::string started;  // utc_now()
   std::map<std::string, std::string>
-      exact_settings;  // what exact mode relies on; empty in fast mode
+      exact_settings;       // what exact mode relies on; empty in fast mode
+  std::string init_from{};  // run whose last weights were the first ones; "": none
 };
 
 // kPruned: a sweep has stopped it, because others do better.

@@ -124,7 +124,8 @@ int64_t Trainer::total_steps() const { return steps_of(settings_.train, steps_pe
 
 // The ranks of a host may share the pack's memory, so nobody writes before all have come here, and
 // nobody goes on before all have written.
-void Trainer::put_row(int64_t k, const Settings& settings, const Snapshot* from) {
+void Trainer::put_row(int64_t k, const Settings& settings, const Snapshot* from,
+                      const at::Tensor& first_weights) {
   Row row = row_of(settings, data_.observed());
   set_budget(row, settings.train);
   pack_.rows[k].active = false;
@@ -141,8 +142,11 @@ void Trainer::put_row(int64_t k, const Settings& settings, const Snapshot* from)
   if (from != nullptr) {
     take_row(k, from->rows.at(0));
   } else {
-    auto weights = at::zeros({model_->layout().size()});
-    initialise_row(weights, row.seed);
+    auto weights = first_weights;
+    if (!weights.defined()) {
+      weights = at::zeros({model_->layout().size()});
+      initialise_row(weights, row.seed);
+    }
     pack_.parameters.select(0, k).copy_(weights);
     start_state(k);
     epoch_sums_.select(0, k).zero_();

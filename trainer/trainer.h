@@ -74,8 +74,10 @@ class Trainer {
 
   // A pack of several rows: the place of row `row` is taken by the trial of `settings`, which has
   // the pack's shape, from its first step or from a snapshot of one row. Rows join where the others
-  // are: at an epoch's beginning, or at the same batch. Every rank calls it. clear_row: nobody.
-  void put_row(int64_t row, const Settings& settings, const Snapshot* from);
+  // are: at an epoch's beginning, or at the same batch. first_weights: [P], float32, equal on all
+  // ranks, instead of the seed's, where `from` is null. Every rank calls it. clear_row: nobody.
+  void put_row(int64_t row, const Settings& settings, const Snapshot* from,
+               const at::Tensor& first_weights = {});
   void clear_row(int64_t row) { pack_.rows.at(row).active = false; }
 
   // From the pack's position to the end of its epoch, or of the run, and the evaluation after it.

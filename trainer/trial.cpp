@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <memory>
 
 #include "comm/error.h"
@@ -12,6 +14,7 @@
 #include "trainer/checkpoint_exchange.h"
 #include "trainer/healing.h"
 #include "trainer/run_record.h"
+#include "trainer/takeover.h"
 
 namespace elbow::trainer {
 namespace {
@@ -62,6 +65,7 @@ class Trial {
   void level(comm::Communicator& survivors);
   at::Tensor newest_trace(comm::Communicator& survivors, int newest) const;
   void catch_up(const Checkpoint& newest, at::Tensor trace, const End& end);
+  void agree_on_writer();
   void take_over();
   void leave_after(const std::string& loss);
   Standing standing() const;
@@ -75,7 +79,6 @@ class Trial {
   comm::Communicator& ranks() const { return trainer_.ranks(); }
   const RunLock* lock() const { return own_lock_ ? &*own_lock_ : parts_.lock; }
   void take_lock();
-  void require_left_behind(int64_t last_epoch) const;
   void require_lock() const {
     if (lock() != nullptr) lock()->require();
   }
@@ -284,11 +287,19 @@ Standing Trial::standing() const {
 
 void Trial::heal(const std::optional<comm::PeerLost>& loss) {
   const auto began = Clock::now();
-  const int writer = members_.lowest();
-  const auto lost = regroup();
-  const bool takes_over = ranks().rank() == 0 && !record_;
-  if (takes_over) take_over();
-  if (members_.lowest() != writer) ++takeovers_;
+  const bool wrote = record_ != nullptr;
+  std::vector<std::string> lost;
+  while (true) {
+    const int lowest = members_.lowest();
+    std::ranges::move(regroup(), std::back_inserter(lost));
+    if (members_.lowest() != lowest) ++takeovers_;
+    try {
+      agree_on_writer();
+      break;
+    } catch (const comm::PeerLost&) {  // another one, meanwhile
+    }
+  }
+  const bool takes_over = record_ && !wrote;
   const auto where =
       loss ? fmt::format(" in phase '{}' at step {}", loss->phase(), loss->step()) : "";
   result_.healed.push_back(fmt::format(
@@ -375,39 +386,25 @@ void Trial::catch_up(const Checkpoint& newest, at::Tensor trace, const End& end)
   record_->save();
 }
 
-// The lock ends with a dead rank 0. One that lives, and was only cut off from here, keeps it, and
-// its half of the group goes on: this half must not write, nor after that half has ended.
 void Trial::take_lock() {
-  try {
-    own_lock_.emplace(parts_.directory.lock(), parts_.lock_patience,
-                      [this](int64_t last_epoch) { require_left_behind(last_epoch); });
-  } catch (const SettingError& error) {
-    throw LockLost(
-        fmt::format("this part of the group cannot take the run over and stops without "
-                    "writing: {}",
-                    error.what()));
-  }
+  Takeover takeover{.directory = parts_.directory,
+                    .patience = parts_.lock_patience,
+                    .step = standing().step,
+                    .trained = trained_};
+  if (parts_.lock_epoch) takeover.newest_epoch = *parts_.lock_epoch + takeovers_;
+  own_lock_.emplace(take_over_lock(takeover));
 }
 
-// Nobody has gone on with the run since rank 0 was lost. It may have been one step further than the
-// survivors, and may have died of writing the end.
-void Trial::require_left_behind(int64_t last_epoch) const {
-  const auto& directory = parts_.directory;
-  const auto stop = [&](const std::string& why) {
-    throw LockLost(
-        fmt::format("{} {}: this part of the group was cut off and stops without writing",
-                    directory.path().string(), why));
-  };
-  if (parts_.lock_epoch && last_epoch > *parts_.lock_epoch + takeovers_)
-    stop("belongs to another launch");
-  if (!trained_ && std::filesystem::exists(directory.result())) stop("has ended elsewhere");
-  std::optional<StoredCheckpoint> newest;
+// The lowest survivor writes the run, or all of them stop.
+void Trial::agree_on_writer() {
+  std::string refusal;
   try {
-    newest = load_newest(directory).checkpoint;
-  } catch (const DamagedCheckpoint&) {  // what is there is replaced by what the survivors hold
+    if (ranks().rank() == 0 && !record_) take_over();
+  } catch (const LockLost& error) {
+    refusal = error.what();
   }
-  if (newest && newest->checkpoint.step() > standing().step + 1)
-    stop(fmt::format("has been trained elsewhere, to step {}", newest->checkpoint.step()));
+  refusal = comm::broadcast_text(ranks(), refusal, 0);
+  if (!refusal.empty()) throw LockLost(refusal);
 }
 
 // Rank 0 of the survivors, where it was not before.

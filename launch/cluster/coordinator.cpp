@@ -15,7 +15,7 @@ using sweep::Event;
 using sweep::TrialState;
 
 constexpr int kDone = 0, kFailed = 1, kResumable = 75;
-constexpr int64_t kMostBroken = 3;  // trials in a row before a group is set aside
+constexpr int64_t kMostBroken = 3;  // trials in a row before a group, or a host, is set aside
 constexpr int64_t kNobody = -1;
 
 }  // namespace
@@ -29,6 +29,8 @@ struct Coordinator::Group {
   std::set<int64_t> running{};
   std::optional<int64_t> asked{};  // the report that waits for its answer
   int64_t broken = 0;              // trials in a row
+  bool set_aside = false;          // gets nothing while others could have it
+  bool heard = true;               // false after a takeover, until it has said what it trains
   double examples_per_s = 0;
   bool left = false;
 };
@@ -40,21 +42,34 @@ struct Coordinator::Trial {
 };
 
 Coordinator::Coordinator(const sweep::SweepConfig& sweep, sweep::Ledger& ledger,
-                         const sweep::Shard& shard, std::vector<std::string> hosts)
+                         const sweep::Shard& shard, std::vector<std::string> hosts,
+                         Beginning beginning)
     : sweep_(sweep),
       ledger_(ledger),
       shard_(shard),
       shapes_(sweep),
+      warm_starts_(sweep),
       strategy_(make_strategy(sweep.settings)),
       queue_(sweep.space.trials(), shard, [this](int64_t trial) { return shapes_.of(trial); }) {
   const auto& contents = ledger_.contents();
   tell_all(*strategy_, contents);
   queue_.remove_started(contents);
-  for (const auto& trial : contents.trials)
-    if (!is_finished(trial.state)) returned_.push_back(trial.number);
-  open_ = queue_.left() + static_cast<int64_t>(returned_.size());
+  open_ = queue_.left();
+  for (const auto& trial : contents.trials) {
+    if (is_finished(trial.state)) continue;
+    ++open_;
+    trials_[trial.number].broken =
+        static_cast<int64_t>(trial.number_attribute("retries").value_or(0));
+    if (beginning == Beginning::kTakeover) {
+      unclaimed_.insert(trial.number);
+    } else {
+      returned_.push_back(trial.number);
+    }
+  }
   for (auto& host : hosts)
-    groups_.push_back({.host = std::move(host), .number = static_cast<int64_t>(groups_.size())});
+    groups_.push_back({.host = std::move(host),
+                       .number = static_cast<int64_t>(groups_.size()),
+                       .heard = beginning == Beginning::kLaunch});
 }
 
 Coordinator::~Coordinator() = default;
@@ -73,11 +88,13 @@ std::vector<std::pair<int64_t, Orders>> Coordinator::answer(const std::vector<Re
   std::vector<Event> events;
   for (const auto& report : reports) {
     auto& group = groups_.at(report.group);
+    if (!group.heard) claim(group, report);
     take_news(group, report, now, events);
     group.asked = report.number;
     group.left = false;
     waiting_.insert(report.group);
   }
+  give_back_unclaimed();
   return orders_for_waiting(now, std::move(events));
 }
 
@@ -86,16 +103,51 @@ std::vector<std::pair<int64_t, Orders>> Coordinator::lose(int64_t number, sweep:
   if (group.left) return {};
   note(fmt::format("group {} on {} is lost{}", number, group.host,
                    group.running.empty() ? "" : "; its trials go on elsewhere"));
-  for (const int64_t trial : group.running) give_back(trial, kNobody);
-  group.running.clear();
+  return let_go(number, now);
+}
+
+std::vector<std::pair<int64_t, Orders>> Coordinator::let_go(int64_t number, sweep::Time now) {
+  auto& group = groups_.at(number);
+  empty(group);
   group.asked.reset();
   group.left = true;
   waiting_.erase(number);
+  give_back_unclaimed();
   return orders_for_waiting(now, {});
 }
 
 void Coordinator::stop(const std::string& reason) {
   if (stopped_.empty()) stopped_ = reason;
+}
+
+// What a group that is heard for the first time has, or had until this report.
+void Coordinator::claim(Group& group, const Report& report) {
+  const auto take = [&](int64_t trial) {
+    if (unclaimed_.erase(trial) > 0) group.running.insert(trial);
+  };
+  for (const int64_t trial : report.running) take(trial);
+  for (const auto& news : report.news) take(news.trial);
+  if (!report.running.empty()) group.shape = shapes_.of(report.running.front());
+  group.heard = true;
+}
+
+void Coordinator::give_back_unclaimed() {
+  const bool all_heard =
+      std::ranges::all_of(groups_, [](const Group& group) { return group.heard || group.left; });
+  if (unclaimed_.empty() || !all_heard) return;
+  for (const int64_t trial : std::exchange(unclaimed_, {})) give_back(trial, kNobody);
+}
+
+// A report may come twice, to a coordinator and to its successor.
+void Coordinator::take_epoch(Group& group, const RowNews& news, std::vector<Event>& events) {
+  group.broken = 0;
+  broken_on_host_[group.host] = 0;
+  const auto* known = ledger_.contents().find(news.trial);
+  const auto told = known->by_epoch.find(news.epoch);
+  if (told != known->by_epoch.end() && told->second == news.value) return;
+  events.push_back(sweep::EpochReported{news.trial, news.epoch, news.value});
+  strategy_->tell(news.trial, news.epoch, news.value);
+  ++epochs_;
 }
 
 void Coordinator::take_news(Group& group, const Report& report, sweep::Time now,
@@ -109,12 +161,7 @@ void Coordinator::take_news(Group& group, const Report& report, sweep::Time now,
   if (!report.interrupted.empty()) stop(report.interrupted);
   for (const auto& news : report.news) {
     if (!group.running.contains(news.trial)) continue;
-    if (news.epoch > 0) {
-      events.push_back(sweep::EpochReported{news.trial, news.epoch, news.value});
-      strategy_->tell(news.trial, news.epoch, news.value);
-      ++epochs_;
-      group.broken = 0;
-    }
+    if (news.epoch > 0) take_epoch(group, news, events);
     if (news.end == RowEnd::kNone) continue;
     group.running.erase(news.trial);
     if (news.end == RowEnd::kDeclined) {
@@ -159,13 +206,34 @@ void Coordinator::give_back(int64_t trial, int64_t group) {
   returned_.push_back(trial);
 }
 
+void Coordinator::empty(Group& group) {
+  for (const int64_t trial : group.running) give_back(trial, kNobody);
+  group.running.clear();
+}
+
+// A host is set aside with all its groups. Where nobody else is left, they work all the same.
+void Coordinator::count_broken(Group& group) {
+  const auto told = [&](const std::string& what) {
+    note(fmt::format("{} is set aside: {} trials in a row have failed there", what, kMostBroken));
+  };
+  if (++broken_on_host_[group.host] == kMostBroken) {
+    const auto here = [&](const Group& other) { return other.host == group.host; };
+    const bool others = !std::ranges::all_of(groups_, here);
+    if (others) {
+      told("host " + group.host);
+      for (auto& other : groups_) other.set_aside = other.set_aside || here(other);
+    }
+  }
+  if (++group.broken == kMostBroken && !group.set_aside && groups_.size() > 1) {
+    told(fmt::format("group {} on {}", group.number, group.host));
+    group.set_aside = true;
+  }
+}
+
 bool Coordinator::try_again(int64_t trial, const RowNews& news, int64_t group,
                             std::vector<Event>& events) {
   auto& known = trials_[trial];
-  auto& place = groups_.at(group);
-  if (++place.broken == kMostBroken)
-    note(fmt::format("group {} on {} is set aside: {} trials in a row have failed there", group,
-                     place.host, kMostBroken));
+  count_broken(groups_.at(group));
   if (++known.broken > sweep_.settings.retries) return false;
   events.push_back(AttributeSet{trial, "retries", static_cast<double>(known.broken)});
   events.push_back(AttributeSet{trial, "retried_after", news.error});
@@ -181,8 +249,9 @@ bool Coordinator::try_again(int64_t trial, const RowNews& news, int64_t group,
 std::vector<std::pair<int64_t, Orders>> Coordinator::orders_for_waiting(sweep::Time now,
                                                                         std::vector<Event> events) {
   const bool over = !stopped_.empty() || open_ == 0;
+  if (warm_starts_.any()) ledger_.append(std::exchange(events, {}));  // they follow from it
   able_groups_ = std::ranges::count_if(
-      groups_, [](const Group& group) { return !group.left && group.broken < kMostBroken; });
+      groups_, [](const Group& group) { return !group.left && !group.set_aside; });
   std::vector<std::pair<int64_t, Orders>> all;
   for (const int64_t number : waiting_) {
     auto& group = groups_[number];
@@ -204,8 +273,7 @@ void Coordinator::answered(Group& group, const Orders& orders) {
   group.asked.reset();
   if (!orders.leave) return;
   group.left = true;
-  for (const int64_t trial : group.running) give_back(trial, kNobody);
-  group.running.clear();
+  empty(group);
 }
 
 Orders Coordinator::orders_for(Group& group, sweep::Time now, std::vector<Event>& events) {
@@ -225,7 +293,7 @@ Orders Coordinator::orders_for(Group& group, sweep::Time now, std::vector<Event>
 void Coordinator::fill(Group& group, Orders& orders, sweep::Time now, std::vector<Event>& events) {
   if (returned_.empty() && queue_.left() == 0) return;
   const auto stopped = static_cast<int64_t>(orders.stop.size());
-  if (group.broken >= kMostBroken && able_groups_ > 0) return;
+  if (group.set_aside && able_groups_ > 0) return;
   while (static_cast<int64_t>(group.running.size()) - stopped < group.rows) {
     const auto trial = take_next(group);
     if (!trial) return;
@@ -233,21 +301,31 @@ void Coordinator::fill(Group& group, Orders& orders, sweep::Time now, std::vecto
       group.shape = shapes_.of(*trial);
       group.batch = trials_[*trial].batch;
     }
-    TrialStart start{.trial = *trial};
-    if (ledger_.contents().find(*trial) == nullptr) {
-      const auto plan = sweep_.space.trial(*trial);
-      events.push_back(sweep::TrialStarted{
-          .trial = *trial,
-          .values = plan.values,
-          .seed = config_of(sweep_, plan).settings.train.seed,
-          .time = now,
-          .attributes = {{"group", static_cast<double>(group.number)}, {"host", group.host}}});
-    } else if (strategy_->decide(*trial) == sweep::Decision::kStop) {
-      start.prune = strategy_->reason(*trial);
-    }
+    orders.begin.push_back(start_of(*trial, group, now, events));
     group.running.insert(*trial);
-    orders.begin.push_back(std::move(start));
   }
+}
+
+// A new trial is written into the ledger; one that was begun before may have to be stopped at once.
+TrialStart Coordinator::start_of(int64_t trial, const Group& group, sweep::Time now,
+                                 std::vector<Event>& events) {
+  TrialStart start{.trial = trial};
+  const auto source = warm_starts_.source_of(trial, ledger_.contents());
+  if (source) start.source = *source;
+  if (ledger_.contents().find(trial) != nullptr) {
+    if (strategy_->decide(trial) == sweep::Decision::kStop) start.prune = strategy_->reason(trial);
+    return start;
+  }
+  const auto plan = sweep_.space.trial(trial);
+  sweep::TrialStarted started{
+      .trial = trial,
+      .values = plan.values,
+      .seed = config_of(sweep_, plan).settings.train.seed,
+      .time = now,
+      .attributes = {{"group", static_cast<double>(group.number)}, {"host", group.host}}};
+  if (source) started.attributes["warm_start_from"] = static_cast<double>(*source);
+  events.push_back(std::move(started));
+  return start;
 }
 
 // What was begun before goes first. A trial that broke on this group waits for another, where there
@@ -266,11 +344,11 @@ std::optional<int64_t> Coordinator::take_next(Group& group) {
     returned_.erase(found);
     return trial;
   }
-  if (empty) {
-    const auto shape = queue_.fullest_shape();
-    return shape ? queue_.ask(*shape) : std::nullopt;
-  }
-  return group.batch == 0 ? queue_.ask(group.shape) : std::nullopt;
+  const auto ready = [this](int64_t trial) {
+    return warm_starts_.ready(trial, ledger_.contents());
+  };
+  if (empty) return queue_.ask_fullest(ready);
+  return group.batch == 0 ? queue_.ask(group.shape, ready) : std::nullopt;
 }
 
 // --- What there is to see ------------------------------------------------------------------------
@@ -303,7 +381,8 @@ SweepStatus Coordinator::status() const {
     status.best_value = *value;
   }
   for (const auto& group : groups_) {
-    const auto running = static_cast<int64_t>(group.running.size());
+    // The place of a trial that has been told to stop may have its next one already.
+    const auto running = std::min(static_cast<int64_t>(group.running.size()), group.rows);
     status.running += running;
     status.groups.push_back({group.rows, running, group.examples_per_s, group.left});
   }

@@ -5,7 +5,9 @@
 // over. Whatever a group does not name as running any more, without saying how it ended, was lost
 // with some rank of it, and is handed out again.
 //
-// Trials that a ledger has as RUNNING are handed out first, to go on from their checkpoints.
+// Trials that a ledger has as RUNNING are handed out first, to go on from their checkpoints. Where
+// this coordinator takes over from one that died, some of them are still being trained: they are
+// handed out when every group has said, once, what it trains, and has not named them.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +26,7 @@
 #include "launch/sweep/shard.h"
 #include "launch/sweep/strategy.h"
 #include "launch/sweep/sweep_config.h"
+#include "launch/sweep/warm_starts.h"
 
 namespace elbow::launch::cluster {
 
@@ -44,11 +47,17 @@ struct SweepStatus {
   std::vector<GroupStatus> groups;
 };
 
+// How a coordinator finds the groups.
+enum class Beginning {
+  kLaunch,    // none has a trial
+  kTakeover,  // they train what an earlier coordinator of this launch has told them to
+};
+
 class Coordinator {
  public:
   // hosts: of each group's first rank. The references must outlive it.
   Coordinator(const sweep::SweepConfig& sweep, sweep::Ledger& ledger, const sweep::Shard& shard,
-              std::vector<std::string> hosts);
+              std::vector<std::string> hosts, Beginning beginning = Beginning::kLaunch);
   ~Coordinator();
 
   // Answers, by group: to these reports, and to earlier ones that had to wait. At most one report
@@ -58,6 +67,8 @@ class Coordinator {
 
   // All ranks of a group are dead. Its trials go to others. Answers as above.
   std::vector<std::pair<int64_t, Orders>> lose(int64_t group, sweep::Time now);
+  // A group has left, as some coordinator has told it to. Answers as above.
+  std::vector<std::pair<int64_t, Orders>> let_go(int64_t group, sweep::Time now);
 
   // From now on groups are sent away as they report. The first reason holds.
   void stop(const std::string& reason);
@@ -75,11 +86,16 @@ class Coordinator {
   struct Group;
   struct Trial;
 
+  void claim(Group& group, const Report& report);
+  void give_back_unclaimed();
   void take_news(Group& group, const Report& report, sweep::Time now,
                  std::vector<sweep::Event>& events);
+  void take_epoch(Group& group, const RowNews& news, std::vector<sweep::Event>& events);
   void end_trial(int64_t trial, const RowNews& news, sweep::Time now,
                  std::vector<sweep::Event>& events);
   void give_back(int64_t trial, int64_t group);
+  void empty(Group& group);
+  void count_broken(Group& group);
   bool try_again(int64_t trial, const RowNews& news, int64_t group,
                  std::vector<sweep::Event>& events);
   std::vector<std::pair<int64_t, Orders>> orders_for_waiting(sweep::Time now,
@@ -88,6 +104,8 @@ class Coordinator {
   Orders orders_for(Group& group, sweep::Time now, std::vector<sweep::Event>& events);
   void fill(Group& group, Orders& orders, sweep::Time now, std::vector<sweep::Event>& events);
   std::optional<int64_t> take_next(Group& group);
+  TrialStart start_of(int64_t trial, const Group& group, sweep::Time now,
+                      std::vector<sweep::Event>& events);
   void note(const std::string& sentence) { notes_.push_back(sentence); }
   std::string name_of(int64_t trial) const;
 
@@ -95,14 +113,17 @@ class Coordinator {
   sweep::Ledger& ledger_;
   sweep::Shard shard_;
   sweep::TrialShapes shapes_;
+  sweep::WarmStarts warm_starts_;
   std::unique_ptr<sweep::Strategy> strategy_;
   sweep::TrialQueue queue_;
   std::vector<Group> groups_;
-  std::set<int64_t> waiting_;        // groups whose reports have no answer yet
-  int64_t able_groups_ = 0;          // that are there and not set aside; for the orders being made
-  int64_t open_ = 0;                 // trials of this shard that have not ended
-  std::deque<int64_t> returned_;     // to be gone on with
-  std::map<int64_t, Trial> trials_;  // that this launch knows more of than the ledger
+  std::set<int64_t> waiting_;     // groups whose reports have no answer yet
+  int64_t able_groups_ = 0;       // that are there and not set aside; for the orders being made
+  int64_t open_ = 0;              // trials of this shard that have not ended
+  std::deque<int64_t> returned_;  // to be gone on with
+  std::set<int64_t> unclaimed_;   // that a group may be training, after a takeover
+  std::map<std::string, int64_t> broken_on_host_;  // trials in a row
+  std::map<int64_t, Trial> trials_;                // that this launch knows more of than the ledger
   std::string stopped_;
   int64_t epochs_ = 0;
   std::vector<std::string> notes_;

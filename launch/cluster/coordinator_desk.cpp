@@ -7,7 +7,7 @@ namespace {
 
 using Box = comm::Mailbox::Box;
 
-constexpr std::chrono::microseconds kPause{2000}, kPausePerRank{10};
+constexpr std::chrono::microseconds kPause{2000}, kPausePerRank{20};
 constexpr std::chrono::milliseconds kDeathPause{200};
 
 }  // namespace
@@ -42,6 +42,7 @@ bool CoordinatorDesk::read_letters(sweep::Time wall) {
     if (!held)
       if (const auto letter = parts_.mailbox.receive(rank, Box::kCoordinator))
         held = report_from(*letter);
+    if (held && held->farewell) take_farewell(rank, std::exchange(held, std::nullopt)->group, wall);
     if (!held || !heard.insert(held->group).second) continue;
     leaders_.at(held->group) = rank;
     reports.push_back(*std::exchange(held, std::nullopt));
@@ -49,6 +50,28 @@ bool CoordinatorDesk::read_letters(sweep::Time wall) {
   if (reports.empty()) return false;
   send(guarded([&] { return parts_.coordinator.answer(reports, wall); }, reports));
   return true;
+}
+
+void CoordinatorDesk::take_farewell(int rank, int64_t group, sweep::Time wall) {
+  farewells_.insert(rank);
+  sent_away_.insert(group);
+  send(guarded([&] { return parts_.coordinator.let_go(group, wall); }, {}));
+  if (dismissing_) dismiss(rank);
+}
+
+bool CoordinatorDesk::everybody_said_farewell() const {
+  for (int rank = 0; rank < parts_.mailbox.size(); ++rank)
+    if (!farewells_.contains(rank) && !dead_.contains(rank)) return false;
+  return true;
+}
+
+void CoordinatorDesk::dismiss() {
+  dismissing_ = true;
+  for (const int rank : farewells_) dismiss(rank);
+}
+
+void CoordinatorDesk::dismiss(int rank) {
+  parts_.mailbox.send(rank, Box::kGroup, letter_of(Orders{.dismissed = true}));
 }
 
 bool CoordinatorDesk::look_for_the_dead(Clock::time_point now, sweep::Time wall) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "comm/text.h"
 #include "launch/cluster/messages.h"
 #include "launch/cluster/pack_size.h"
+#include "launch/cluster/succession.h"
 #include "launch/cluster/trial_row.h"
 #include "launch/effective_config.h"
 #include "launch/sweep/shape_key.h"
@@ -21,6 +23,7 @@
 #include "trainer/checkpoint_exchange.h"
 #include "trainer/error.h"
 #include "trainer/healing.h"
+#include "trainer/starting_weights.h"
 #include "trainer/trainer.h"
 
 namespace elbow::launch::cluster {
@@ -31,7 +34,6 @@ using trainer::RunStatus;
 using Box = comm::Mailbox::Box;
 using Clock = std::chrono::steady_clock;
 
-constexpr int kCoordinator = 0;  // its rank
 constexpr int kFailed = 1, kResumable = 75;
 constexpr std::chrono::milliseconds kLongestPause{20};
 // Whoever has work gets it by then, and stops in it.
@@ -50,6 +52,7 @@ struct Plan {
   struct Put {
     int64_t row;
     int64_t trial;
+    int64_t source;  // whose weights are the first ones, or kNoTrial
   };
   std::vector<int64_t> clear{};  // rows whose trials have ended
   std::vector<Put> put{};
@@ -64,7 +67,7 @@ std::string text_of(const Plan& plan) {
                {"settled", plan.settled},
                {"leave", plan.leave},
                {"exit_code", plan.exit_code}};
-  for (const auto& put : plan.put) json["put"].push_back({put.row, put.trial});
+  for (const auto& put : plan.put) json["put"].push_back({put.row, put.trial, put.source});
   return json.dump();
 }
 
@@ -74,7 +77,7 @@ Plan plan_of(const std::string& text) {
             .settled = json["settled"],
             .leave = json["leave"],
             .exit_code = json["exit_code"]};
-  for (const auto& put : json["put"]) plan.put.push_back({put[0], put[1]});
+  for (const auto& put : json["put"]) plan.put.push_back({put[0], put[1], put[2]});
   return plan;
 }
 
@@ -95,6 +98,7 @@ class Group {
   bool settle();
   void put(const Plan::Put& put);
   bool take_checkpoint(const Plan::Put& put, std::optional<trainer::Checkpoint>& checkpoint);
+  bool take_weights(const Plan::Put& put, at::Tensor& weights);
   void make_pack(const trainer::Settings& settings);
   void take_data(const trainer::DataSettings& settings);
   void train();
@@ -103,6 +107,7 @@ class Group {
   // The leader.
   Plan make_plan();
   Orders ask();
+  std::optional<Orders> answer_of(int coordinator);
   Report report() const;
   void open(const TrialStart& start, Plan& plan);
   RowSetting setting_of(int64_t trial) const;
@@ -147,7 +152,8 @@ int Group::run() {
     try {
       begin();
       while (settle()) train();
-      return exit_code_;
+      // Otherwise one was lost on the way out, and not all may have heard of the order to leave.
+      if (ranks_->agree(true) || !parts_.devices.own.is_cpu()) return exit_code_;
     } catch (const comm::PeerLost& loss) {
       parts_.log(loss.what());
       if (!parts_.devices.own.is_cpu()) throw trainer::Unfinished(loss.what());
@@ -226,7 +232,10 @@ void Group::put(const Plan::Put& put) {
   }
   std::optional<trainer::Checkpoint> checkpoint;
   if (!take_checkpoint(put, checkpoint)) return;
-  trainer_->put_row(put.row, config.settings, checkpoint ? &checkpoint->snapshot : nullptr);
+  at::Tensor weights;
+  if (!checkpoint && put.source != kNoTrial && !take_weights(put, weights)) return;
+  trainer_->put_row(put.row, config.settings, checkpoint ? &checkpoint->snapshot : nullptr,
+                    weights);
   if (leads()) start_row(put, checkpoint);
 }
 
@@ -251,6 +260,27 @@ bool Group::take_checkpoint(const Plan::Put& put, std::optional<trainer::Checkpo
   if (there.empty()) return true;
   if (!checkpoint) checkpoint.emplace();
   trainer::broadcast(*ranks_, *checkpoint, /*root=*/0, names);
+  return true;
+}
+
+// The last weights of another trial, as elbow train --init-from takes them. False where they cannot
+// be read.
+bool Group::take_weights(const Plan::Put& put, at::Tensor& weights) {
+  const auto& layout = trainer_->model().layout();
+  weights = at::zeros({layout.size()});
+  std::string problem;
+  if (leads()) {
+    try {
+      const auto file = trainer::read_starting_weights(parts_.directory.trial(put.source).path());
+      layout.from_named(file.tensors, weights);
+    } catch (const std::exception& error) {
+      problem = error.what();
+      rows_[put.row].reset();
+      news_.push_back({.trial = put.trial, .end = RowEnd::kBroken, .error = problem});
+    }
+  }
+  if (!comm::broadcast_text(*ranks_, problem, /*root=*/0).empty()) return false;
+  ranks_->broadcast(weights, /*root=*/0);
   return true;
 }
 
@@ -333,33 +363,39 @@ Report Group::report() const {
   return report;
 }
 
-// Waits as long as it takes: for an order, for the coordinator's end, or until this process is
-// asked to stop.
+// Waits as long as it takes. Where the one in charge dies, the next one is asked the same.
 Orders Group::ask() {
   const comm::Communicator::Waiting waiting(*ranks_);
-  const Orders coordinator_is_gone{.leave = true, .exit_code = kResumable};
-  auto& mailbox = parts_.mailbox;
   while (true) {
     ++reports_;
-    if (!mailbox.send(kCoordinator, Box::kCoordinator, letter_of(report())))
-      return coordinator_is_gone;
-    const bool was_interrupted = !interrupted_.empty();
-    const auto patience = Clock::now() + kPatience;
-    auto pause = std::chrono::milliseconds(1);
-    while (was_interrupted || Clock::now() < patience || !parts_.interruption.requested()) {
-      while (const auto letter = mailbox.receive(kCoordinator, Box::kGroup)) {
-        auto orders = orders_from(*letter);
-        if (orders.number != reports_) continue;
-        news_.clear();
-        lost_.clear();
-        return orders;
-      }
-      if (mailbox.lost(kCoordinator)) return coordinator_is_gone;
-      std::this_thread::sleep_for(pause);
-      pause = std::min(2 * pause, kLongestPause);
+    const int coordinator = in_charge(parts_.mailbox);
+    if (!parts_.mailbox.send(coordinator, Box::kCoordinator, letter_of(report()))) continue;
+    if (auto orders = answer_of(coordinator)) {
+      news_.clear();
+      lost_.clear();
+      return *orders;
     }
-    interrupted_ = parts_.interruption.reason();
   }
+}
+
+// To the last report. Nothing: it is to be made anew, because the one in charge is dead, or this
+// process has been asked to stop.
+std::optional<Orders> Group::answer_of(int coordinator) {
+  auto& mailbox = parts_.mailbox;
+  const bool was_interrupted = !interrupted_.empty();
+  const auto patience = Clock::now() + kPatience;
+  auto pause = std::chrono::milliseconds(1);
+  while (was_interrupted || Clock::now() < patience || !parts_.interruption.requested()) {
+    while (const auto letter = mailbox.receive(coordinator, Box::kGroup)) {
+      auto orders = orders_from(*letter);
+      if (orders.number == reports_) return orders;
+    }
+    if (mailbox.lost(coordinator)) return std::nullopt;
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, kLongestPause);
+  }
+  interrupted_ = parts_.interruption.reason();
+  return std::nullopt;
 }
 
 RowSetting Group::setting_of(int64_t trial) const {
@@ -397,7 +433,7 @@ void Group::open(const TrialStart& start, Plan& plan) {
     }
     trial->prune_at_start(start.prune);
     *free = std::move(trial);
-    plan.put.push_back({row, start.trial});
+    plan.put.push_back({row, start.trial, start.source});
   } catch (const comm::PeerLost&) {
     throw;
   } catch (const std::exception& error) {
@@ -407,6 +443,9 @@ void Group::open(const TrialStart& start, Plan& plan) {
 
 void Group::start_row(const Plan::Put& put, const std::optional<trainer::Checkpoint>& checkpoint) {
   auto manifest = manifest_of(parts_.arguments, *ranks_, device_names_, *data_, parts_.team.size());
+  if (put.source != kNoTrial)
+    manifest.init_from =
+        std::filesystem::absolute(parts_.directory.trial(put.source).path()).lexically_normal();
   with_row(put.row, [&](TrialRow& trial) {
     trial.start(*trainer_, put.row, manifest, checkpoint);
     if (!trial.ends_at_start()) return;

@@ -38,8 +38,8 @@ struct GroupParts {
 };
 
 // Every rank of the group calls it, with the group's ranks and the data of the sweep's base
-// configuration. Returns the exit code of the sweep when the coordinator sends the group away, 75
-// where it was lost. Throws trainer::Unfinished where a lost rank cannot be survived.
+// configuration. Returns the exit code of the sweep when the coordinator sends the group away.
+// Throws trainer::Unfinished where a lost rank cannot be survived.
 int run_group(const GroupParts& parts, std::shared_ptr<comm::Communicator> ranks,
               trainer::Dataset data);
 

@@ -6,7 +6,7 @@ namespace elbow::launch::cluster {
 namespace {
 
 using Json = nlohmann::json;
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 // JSON has no NaN.
 Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
@@ -81,7 +81,8 @@ std::string letter_of(const Report& report) {
                {"news", Json::array()},
                {"examples_per_s", number_or_null(report.examples_per_s)},
                {"interrupted", report.interrupted},
-               {"lost", report.lost}};
+               {"lost", report.lost},
+               {"farewell", report.farewell}};
   for (const auto& news : report.news) json["news"].push_back(json_of(news));
   return text_of(json);
 }
@@ -95,18 +96,21 @@ Report report_from(std::string_view letter) {
                   .running = json.at("running"),
                   .examples_per_s = number_or_nan(json.at("examples_per_s")),
                   .interrupted = json.at("interrupted"),
-                  .lost = json.at("lost")};
+                  .lost = json.at("lost"),
+                  .farewell = json.at("farewell")};
     for (const auto& news : json.at("news")) report.news.push_back(news_of(news));
     return report;
   });
 }
 
 std::string letter_of(const Orders& orders) {
-  Json json = {{"version", kVersion},   {"number", orders.number},
-               {"stop", orders.stop},   {"begin", Json::array()},
-               {"leave", orders.leave}, {"exit_code", orders.exit_code}};
+  Json json = {{"version", kVersion},          {"number", orders.number},
+               {"stop", orders.stop},          {"begin", Json::array()},
+               {"leave", orders.leave},        {"dismissed", orders.dismissed},
+               {"exit_code", orders.exit_code}};
   for (const auto& start : orders.begin)
-    json["begin"].push_back({{"trial", start.trial}, {"prune", start.prune}});
+    json["begin"].push_back(
+        {{"trial", start.trial}, {"prune", start.prune}, {"source", start.source}});
   return text_of(json);
 }
 
@@ -115,9 +119,10 @@ Orders orders_from(std::string_view letter) {
     Orders orders{.number = json.at("number"),
                   .stop = json.at("stop"),
                   .leave = json.at("leave"),
+                  .dismissed = json.at("dismissed"),
                   .exit_code = json.at("exit_code")};
     for (const auto& start : json.at("begin"))
-      orders.begin.push_back({start.at("trial"), start.at("prune")});
+      orders.begin.push_back({start.at("trial"), start.at("prune"), start.at("source")});
     return orders;
   });
 }

@@ -1,5 +1,6 @@
 // What the leader of a group and the coordinator tell each other, as values and as letters (JSON).
-// A leader reports and waits for orders; each report has one answer, which may come late. Pure.
+// A leader reports and waits for orders; each report has one answer, which may come late. A rank
+// whose group was sent away says farewell, and is dismissed when all have. Pure.
 #pragma once
 
 #include <cmath>
@@ -13,6 +14,8 @@
 #include "launch/sweep/ledger_record.h"
 
 namespace elbow::launch::cluster {
+
+constexpr int64_t kNoTrial = -1;
 
 // What has become of a trial in a group.
 enum class RowEnd {
@@ -44,11 +47,14 @@ struct Report {
   double examples_per_s = 0;        // of all rows, in the last epoch
   std::string interrupted{};        // why this group stops early; "" where it does not
   std::vector<std::string> lost{};  // ranks that it has lost since the last report
+  bool farewell = false;            // of a single rank: its group has left, and only that counts
 };
 
 struct TrialStart {
   int64_t trial = 0;
   std::string prune{};  // why it is stopped where it stands, without a further epoch; "": it is not
+  int64_t source = kNoTrial;  // the trial whose last weights are its first ones, where it has no
+                              // checkpoint of its own
 };
 
 struct Orders {
@@ -56,6 +62,7 @@ struct Orders {
   std::vector<int64_t> stop{};      // running trials that are pruned
   std::vector<TrialStart> begin{};  // one for a free place each; or to go on with
   bool leave = false;               // the sweep is over, or goes on some other time
+  bool dismissed = false;           // answers a farewell: the end is written, the rank may exit
   int exit_code = 0;
 };
 

@@ -11,9 +11,9 @@
 namespace elbow::launch::cluster {
 namespace {
 
-constexpr std::chrono::milliseconds kTablePause{500};
 constexpr std::chrono::seconds kLinePause{30};
 constexpr size_t kMostGroups = 16;  // lines of them
+constexpr int64_t kWidestBar = 20;  // rows of a group that are drawn one by one
 
 std::string duration_text(double seconds) {
   if (seconds < 90) return fmt::format("{:.0f} s", seconds);
@@ -28,14 +28,20 @@ double examples_per_s(const SweepStatus& status) {
   return sum;
 }
 
+// ", 61000 examples/s"; nothing before the first epoch.
+std::string rate_text(const char* separator, double rate) {
+  return rate > 0 ? fmt::format("{}{:.0f} examples/s", separator, rate) : "";
+}
+
 // By the epochs that this launch has measured; nothing before the first.
 std::string time_left(const SweepMoment& moment) {
   const auto& status = moment.status;
-  if (status.epochs == 0 || moment.epochs_per_trial <= 0) return "";
-  const double rate = static_cast<double>(status.epochs) / moment.seconds;
+  if (status.epochs == 0 || moment.epochs_per_trial <= 0 || moment.measured_seconds <= 0) return "";
+  const double rate = static_cast<double>(status.epochs) / moment.measured_seconds;
   const double open =
       static_cast<double>(status.running) / 2 + static_cast<double>(status.waiting());
-  return duration_text(open * moment.epochs_per_trial / rate) + " left";
+  const double since = moment.seconds - moment.measured_seconds;
+  return duration_text(std::max(0.0, open * moment.epochs_per_trial / rate - since)) + " left";
 }
 
 std::string best_text(const SweepMoment& moment) {
@@ -50,11 +56,22 @@ std::string counts_text(const SweepStatus& status) {
                      status.waiting());
 }
 
+// "[##..] 2/4 rows, 30000 examples/s".
+std::string group_text(const SweepStatus::GroupStatus& group) {
+  if (group.left) return "gone";
+  if (group.rows == 0) return "makes ready";
+  const int64_t width = std::min(group.rows, kWidestBar);
+  const auto full = static_cast<size_t>((group.running * width + group.rows - 1) / group.rows);
+  return fmt::format("[{}{}] {}/{} rows{}", std::string(full, '#'),
+                     std::string(static_cast<size_t>(width) - full, '.'), group.running, group.rows,
+                     group.running > 0 ? rate_text(", ", group.examples_per_s) : "");
+}
+
 }  // namespace
 
 std::string sweep_line(const SweepMoment& moment) {
   std::string line = counts_text(moment.status);
-  line += fmt::format("; {:.0f} examples/s", examples_per_s(moment.status));
+  line += rate_text("; ", examples_per_s(moment.status));
   if (const auto left = time_left(moment); !left.empty()) line += "; " + left;
   if (const auto best = best_text(moment); !best.empty()) line += "; " + best;
   return line;
@@ -64,20 +81,12 @@ std::string sweep_table(const SweepMoment& moment, int columns) {
   const auto& status = moment.status;
   std::vector<std::string> lines;
   lines.push_back(counts_text(status));
-  lines.push_back(fmt::format("{} so far; {:.0f} examples/s{}{}", duration_text(moment.seconds),
-                              examples_per_s(status), time_left(moment).empty() ? "" : "; ",
-                              time_left(moment)));
+  const auto left = time_left(moment);
+  lines.push_back(duration_text(moment.seconds) + " so far" +
+                  rate_text("; ", examples_per_s(status)) + (left.empty() ? "" : "; " + left));
   if (status.best) lines.push_back(best_text(moment));
-  for (size_t i = 0; i < std::min(status.groups.size(), kMostGroups); ++i) {
-    const auto& group = status.groups[i];
-    const auto full = static_cast<size_t>(group.running);
-    const auto free = static_cast<size_t>(std::max<int64_t>(0, group.rows - group.running));
-    lines.push_back(
-        fmt::format("group {:<4} [{}{}] {}", i, std::string(full, '#'), std::string(free, '.'),
-                    group.left ? "gone"
-                               : fmt::format("{}/{} rows, {:.0f} examples/s", group.running,
-                                             group.rows, group.examples_per_s)));
-  }
+  for (size_t i = 0; i < std::min(status.groups.size(), kMostGroups); ++i)
+    lines.push_back(fmt::format("group {:<4} {}", i, group_text(status.groups[i])));
   if (status.groups.size() > kMostGroups)
     lines.push_back(fmt::format("... and {} groups more", status.groups.size() - kMostGroups));
   std::string table;
@@ -91,45 +100,53 @@ SweepView::SweepView(ProgressStyle style) : style_(style) {
     style_ = terminal_columns() ? ProgressStyle::kBar : ProgressStyle::kPlain;
 }
 
-SweepView::~SweepView() { wipe(); }
+SweepView::~SweepView() { end(); }
 
 void SweepView::note(const std::string& sentence) {
   const std::lock_guard lock(mutex_);
-  wipe();
+  if (style_ == ProgressStyle::kBar && report_stream() == stderr) {
+    draw(sentence + "\n");
+    return;
+  }
+  const bool table = !table_.empty();
+  const auto kept = std::exchange(table_, "");
+  if (table) draw("");
   std::FILE* stream = style_ == ProgressStyle::kNone ? stderr : report_stream();
   std::fprintf(stream, "%s%s\n", style_ == ProgressStyle::kNone ? "elbow: " : "", sentence.c_str());
   std::fflush(stream);
-  draw();
+  table_ = kept;
+  if (table) draw("");
 }
 
 void SweepView::show(const SweepMoment& moment) {
   const std::lock_guard lock(mutex_);
-  const auto now = std::chrono::steady_clock::now();
-  const bool table = style_ == ProgressStyle::kBar;
-  if (style_ == ProgressStyle::kNone || now - shown_ < (table ? kTablePause : kLinePause)) return;
-  shown_ = now;
-  if (!table) {
-    std::fprintf(report_stream(), "%s\n", sweep_line(moment).c_str());
-    std::fflush(report_stream());
+  if (style_ == ProgressStyle::kBar) {
+    table_ = sweep_table(moment, terminal_columns().value_or(80));
+    draw("");
     return;
   }
-  wipe();
-  table_ = sweep_table(moment, terminal_columns().value_or(80));
-  draw();
+  const auto now = std::chrono::steady_clock::now();
+  if (style_ == ProgressStyle::kNone || now - shown_ < kLinePause) return;
+  shown_ = now;
+  std::fprintf(report_stream(), "%s\n", sweep_line(moment).c_str());
+  std::fflush(report_stream());
 }
 
-void SweepView::draw() {
-  if (table_.empty()) return;
-  std::fputs(table_.c_str(), stderr);
-  std::fflush(stderr);
+void SweepView::end() {
+  const std::lock_guard lock(mutex_);
+  table_.clear();
+  draw("");
+}
+
+// Wipes the table that stands on the terminal, and draws the present one below what comes before
+// it: in one piece, so that nothing flickers.
+void SweepView::draw(const std::string& before) {
+  const std::string text =
+      (lines_ > 0 ? fmt::format("\x1b[{}A\r\x1b[J", lines_) : std::string()) + before + table_;
   lines_ = static_cast<int>(std::ranges::count(table_, '\n'));
-}
-
-void SweepView::wipe() {
-  if (lines_ == 0) return;
-  std::fprintf(stderr, "\x1b[%dA\r\x1b[J", lines_);
+  if (text.empty()) return;
+  std::fputs(text.c_str(), stderr);
   std::fflush(stderr);
-  lines_ = 0;
 }
 
 }  // namespace elbow::launch::cluster

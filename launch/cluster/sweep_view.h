@@ -15,6 +15,7 @@ namespace elbow::launch::cluster {
 struct SweepMoment {
   SweepStatus status;
   double seconds = 0;           // of this launch
+  double measured_seconds = 0;  // of them, when the last epoch was measured
   double epochs_per_trial = 0;  // as configured
   std::string metric;
   std::string best;  // the best trial's values, in words
@@ -32,11 +33,11 @@ class SweepView {
   ~SweepView();  // wipes the table
 
   void note(const std::string& sentence);
-  void show(const SweepMoment& moment);  // draws at most twice a second
+  void show(const SweepMoment& moment);  // a line at most twice a minute, a table each time
+  void end();                            // the table goes, for the last time
 
  private:
-  void wipe();
-  void draw();
+  void draw(const std::string& before);
 
   std::mutex mutex_;
   ProgressStyle style_;

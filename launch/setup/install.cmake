@@ -4,7 +4,7 @@
 #   lib/elbow/                   the program, libelbow_cuda.so, launch.env
 #   lib/elbow/wheels/            LibTorch's libraries (450 MB), laid out as in its wheel
 #   lib/elbow/mpi/               the wheel's Open MPI, unless the build uses another
-#   share/elbow/                 configs, README, licence
+#   share/elbow/                 configs, scripts for Slurm, README, licence
 #
 # CUDA's libraries (3 GB) are copied with -D ELBOW_INSTALL_CUDA=ON; without, they are taken from where the build found them, where
 # that folder exists.
@@ -62,5 +62,5 @@ file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/installed.env" @ONLY
 install(FILES "${PROJECT_BINARY_DIR}/installed.env" RENAME launch.env DESTINATION ${home})
 
 install(PROGRAMS launch/elbow DESTINATION bin)
-install(DIRECTORY configs DESTINATION share/elbow)
+install(DIRECTORY configs launch/slurm DESTINATION share/elbow)
 install(FILES README.md LICENSE CHANGELOG.md DESTINATION share/elbow)

@@ -18,11 +18,18 @@ std::optional<std::string> PretendedMailbox::receive(int from, Box) {
 
 void PretendedMailbox::post(int from, std::string letter) {
   ++letters_;
-  time_.plan(time_.now() + letter_s_, [this, from, letter = std::move(letter)]() mutable {
-    if (silent_[from]) return;
-    inboxes_[from].push_back(std::move(letter));
+  const auto arrive = [this, from, letter = std::move(letter), to = coordinators_] {
+    if (silent_[from] || to != coordinators_) return;
+    inboxes_[from].push_back(letter);
     ++waiting_;
-  });
+  };
+  time_.plan(time_.now() + letter_s_, arrive);
+}
+
+void PretendedMailbox::lose_coordinator() {
+  ++coordinators_;
+  waiting_ = 0;
+  for (auto& inbox : inboxes_) inbox.clear();
 }
 
 void PretendedMailbox::take_away(const std::function<void(int, const std::string&)>& deliver) {

@@ -1,4 +1,5 @@
-// The boxes of a launch of as many ranks as there are groups, in virtual time. Rank 0 coordinates.
+// The boxes of a launch of as many ranks as there are groups, in virtual time. One of them, whoever
+// that is at a time, reads as the coordinator.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,8 @@ class PretendedMailbox final : public comm::Mailbox {
   void post(int from, std::string letter);
   void note_lost(int rank) { lost_[rank] = true; }
   void lose_letters_of(int rank) { silent_[rank] = true; }  // that are on their way
+  // The coordinator has died, with all that it has not read.
+  void lose_coordinator();
   // What the desk has sent leaves it now; deliver(rank, letter) is called as each arrives.
   void take_away(const std::function<void(int, const std::string&)>& deliver);
 
@@ -44,6 +47,7 @@ class PretendedMailbox final : public comm::Mailbox {
   std::vector<bool> lost_, silent_;
   std::vector<std::pair<int, std::string>> outbox_;
   int64_t waiting_ = 0, letters_ = 0;
+  int64_t coordinators_ = 1;  // so far
 };
 
 }  // namespace elbow::launch::simulation

@@ -42,12 +42,18 @@ void PretendedGroup::report() {
                          .running = {rows_.begin(), rows_.end()},
                          .news = news_,
                          .examples_per_s = 60'000 / (cluster_.settings.epoch_s * slowness_)};
+  waiting_ = true;
   cluster_.mailbox.post(static_cast<int>(number_), letter_of(report));
+}
+
+void PretendedGroup::report_again() {
+  if (waiting_ && !died_s_) report();
 }
 
 void PretendedGroup::take(const std::string& letter) {
   const auto orders = cluster::orders_from(letter);
   if (died_s_ || orders.number != reports_) return;
+  waiting_ = false;
   news_.clear();
   if (orders.leave) {
     for (const int64_t trial : std::set(rows_)) close(trial, {.trial = trial});

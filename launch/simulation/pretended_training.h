@@ -58,6 +58,7 @@ class PretendedGroup {
 
   void report();  // and wait for orders
   void take(const std::string& letter);
+  void report_again();  // if it waits: another coordinator is in charge
   void die();
 
   double slowness() const { return slowness_; }
@@ -77,6 +78,7 @@ class PretendedGroup {
   std::set<int64_t> rows_;
   std::vector<cluster::RowNews> news_;
   int64_t reports_ = 0, epochs_ = 0;
+  bool waiting_ = false;
   std::optional<double> training_since_s_, died_s_;
   std::vector<Work> work_;
 };

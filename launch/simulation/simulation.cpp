@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <deque>
+#include <optional>
 
 #include "launch/cluster/coordinator_desk.h"
 #include "launch/simulation/pretended_training.h"
@@ -22,12 +23,6 @@ constexpr double kPatience = 10;    // virtual seconds without an event before a
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 template <class TimePoint>
@@ -52,8 +47,11 @@ class Simulation {
 
  private:
   void plan_deaths();
+  void kill(int rank);
+  void lose_coordinator();
+  void begin_to_coordinate(cluster::Beginning beginning);
   void turn();
-  double next_turn(double soonest);
+  double next_turn();
   void judge();
   double capacity_until(double time) const;  // of all groups, in seconds of an ordinary one
   double lower_bound() const;
@@ -66,9 +64,11 @@ class Simulation {
   Cluster cluster_;
   std::deque<PretendedGroup> groups_;
   sweep::Ledger ledger_;
-  cluster::Coordinator coordinator_;
-  cluster::CoordinatorDesk desk_;
-  double viewed_s_ = 0, last_event_s_ = 0;
+  int in_charge_ = 0;  // rank
+  std::optional<cluster::Coordinator> coordinator_;
+  std::optional<cluster::CoordinatorDesk> desk_;  // nothing: nobody has taken over yet
+  int64_t coordinators_ = 0;                      // so far
+  double pause_s_ = 0, viewed_s_ = 0, last_event_s_ = 0;
   SimulationResult result_;
 };
 
@@ -84,11 +84,8 @@ Simulation::Simulation(const sweep::SweepConfig& sweep, const SimulationSettings
       settings_(settings),
       mailbox_(time_, static_cast<int>(settings.groups), settings.letter_s),
       cluster_{.settings = settings, .time = time_, .mailbox = mailbox_, .trials = {}},
-      ledger_(sweep::Ledger::create(file, study_head(sweep, {}), settings.sync)),
-      coordinator_(sweep, ledger_, {}, hosts_of(settings.groups)),
-      desk_({.coordinator = coordinator_,
-             .mailbox = mailbox_,
-             .ranks_of_group = one_rank_each(settings.groups)}) {
+      ledger_(sweep::Ledger::create(file, study_head(sweep, {}), settings.sync)) {
+  begin_to_coordinate(cluster::Beginning::kLaunch);
   for (int64_t trial = 0; trial < sweep.space.trials(); ++trial)
     cluster_.trials.push_back(
         {.epochs = config_of(sweep, sweep.space.trial(trial)).settings.train.epochs});
@@ -100,30 +97,60 @@ Simulation::Simulation(const sweep::SweepConfig& sweep, const SimulationSettings
   result_.start_s = seconds_since(start_);
 }
 
-// At moments that are spread over the time that the sweep would take without deaths. Group 0 stays:
-// it is the coordinator's.
+// What an earlier coordinator has written down is all that the next one knows.
+void Simulation::begin_to_coordinate(cluster::Beginning beginning) {
+  coordinator_.emplace(sweep_, ledger_, sweep::Shard{}, hosts_of(settings_.groups), beginning);
+  desk_.emplace(cluster::DeskParts{.coordinator = *coordinator_,
+                                   .mailbox = mailbox_,
+                                   .ranks_of_group = one_rank_each(settings_.groups)});
+  pause_s_ = std::chrono::duration<double>(desk_->pause()).count();
+  ++coordinators_;
+}
+
+// At moments that are spread over the time that the sweep would take without deaths. The last group
+// stays.
 void Simulation::plan_deaths() {
   double work = 0;
   for (const auto& trial : cluster_.trials) work += static_cast<double>(trial.epochs);
   const double expected = work * settings_.epoch_s / capacity_until(1);
-  for (int64_t number = 1; number < settings_.groups; ++number) {
-    if (share_of(settings_.seed, Chance::kDeath, number) >= settings_.deaths) continue;
-    const double when = expected * share_of(settings_.seed, Chance::kWhen, number);
-    const int rank = static_cast<int>(number);
-    time_.plan(when, [this, rank] {
-      groups_[rank].die();
-      if (share_of(settings_.seed, Chance::kLetters, rank) < 0.5) mailbox_.lose_letters_of(rank);
-    });
-    time_.plan(when + settings_.death_known_s, [this, rank] { mailbox_.note_lost(rank); });
+  for (int rank = 1; rank + 1 < settings_.groups; ++rank) {
+    if (share_of(settings_.seed, Chance::kDeath, rank) >= settings_.deaths) continue;
+    time_.plan(expected * share_of(settings_.seed, Chance::kWhen, rank),
+               [this, rank] { rank == in_charge_ ? lose_coordinator() : kill(rank); });
   }
+  for (int64_t i = 1; i <= settings_.takeovers; ++i)
+    time_.plan(expected * static_cast<double>(i) / static_cast<double>(settings_.takeovers + 1),
+               [this] { lose_coordinator(); });
+}
+
+void Simulation::kill(int rank) {
+  if (groups_[rank].died_s()) return;
+  groups_[rank].die();
+  if (share_of(settings_.seed, Chance::kLetters, rank) < 0.5) mailbox_.lose_letters_of(rank);
+  time_.plan(time_.now() + settings_.death_known_s, [this, rank] { mailbox_.note_lost(rank); });
+}
+
+// The next rank that lives takes over as soon as the death is known; leaders that wait for orders
+// report to it.
+void Simulation::lose_coordinator() {
+  if (!desk_ || in_charge_ + 1 == settings_.groups) return;
+  kill(in_charge_);
+  desk_.reset();
+  coordinator_.reset();
+  mailbox_.lose_coordinator();
+  while (groups_[in_charge_].died_s()) ++in_charge_;
+  time_.plan(time_.now() + settings_.death_known_s, [this] {
+    begin_to_coordinate(cluster::Beginning::kTakeover);
+    for (auto& group : groups_) group.report_again();
+  });
 }
 
 SimulationResult Simulation::run() {
   double next = 0;
-  while (!desk_.everybody_left() && !result_.stuck) {
+  while (!result_.stuck && !(desk_ && desk_->everybody_left())) {
     time_.advance_to(next);
-    turn();
-    next = next_turn(time_.now() + std::chrono::duration<double>(desk_.pause()).count());
+    if (desk_) turn();
+    next = next_turn();
   }
   judge();
   return result_;
@@ -133,44 +160,52 @@ void Simulation::turn() {
   const auto begin = Clock::now();
   const double cpu = cpu_seconds();
   const double now = time_.now();
-  desk_.turn(at<Clock::time_point>(now), at<sweep::Time>(now));
-  coordinator_.take_notes();
+  desk_->turn(at<Clock::time_point>(now), at<sweep::Time>(now));
+  coordinator_->take_notes();
   if (now - viewed_s_ >= kViewPause) {
     viewed_s_ = now;
-    coordinator_.status();
+    coordinator_->status();
   }
-  result_.coordinator_s += cpu_seconds() - cpu;
-  if (settings_.work_takes_time) time_.advance_to(now + seconds_since(begin));
-  mailbox_.take_away([this](int rank, const std::string& letter) {
-    time_.plan(time_.now() + settings_.answer_s,
-               [this, rank, letter] { groups_[rank].take(letter); });
+  const double busy = cpu_seconds() - cpu;
+  result_.coordinator_s += busy;
+  if (settings_.work_takes_time)  // CPU time, which other programs disturb least, or the disk's
+    time_.advance_to(now +
+                     (settings_.sync == sweep::Ledger::Sync::kNever ? busy : seconds_since(begin)));
+  const int64_t coordinator = coordinators_;
+  mailbox_.take_away([this, coordinator](int rank, const std::string& letter) {
+    time_.plan(time_.now() + settings_.answer_s, [this, coordinator, rank, letter] {
+      if (desk_ && coordinators_ == coordinator) return groups_[rank].take(letter);
+      // Some of what one that has died since has sent does not come.
+      if (share_of(settings_.seed, Chance::kLetters, rank + coordinator) < 0.5)
+        groups_[rank].take(letter);
+    });
   });
 }
 
 // Turns without anything to do are counted, and left out.
-double Simulation::next_turn(double soonest) {
-  const double pause = std::chrono::duration<double>(desk_.pause()).count();
+double Simulation::next_turn() {
+  const double soonest = time_.now() + pause_s_;
   ++result_.turns;
   if (mailbox_.any_letter()) return soonest;
   const auto event = time_.next();
   if (event) last_event_s_ = *event;
   if (soonest > last_event_s_ + kPatience) result_.stuck = true;
-  const double skipped = event ? std::max(0.0, std::ceil((*event - soonest) / pause)) : 0;
+  const double skipped = event ? std::max(0.0, std::ceil((*event - soonest) / pause_s_)) : 0;
   result_.turns += static_cast<int64_t>(skipped);
-  return soonest + skipped * pause;
+  return soonest + skipped * pause_s_;
 }
 
 // --- What came of it -----------------------------------------------------------------------------
 
 void Simulation::judge() {
-  const auto status = coordinator_.status();
+  const auto status = coordinator_->status();
   result_.trials = sweep_.space.trials();
   result_.complete = status.complete;
   result_.pruned = status.pruned;
   result_.failed = status.failed;
   result_.completed_twice = cluster_.completed_twice;
   result_.trained_at_once = cluster_.trained_at_once;
-  result_.failure = desk_.failure();
+  result_.failure = desk_->failure();
   result_.letters = mailbox_.letters();
   for (const auto& trial : cluster_.trials)
     if (trial.begun_s) result_.queue_empty_s = std::max(result_.queue_empty_s, *trial.begun_s);
@@ -213,6 +248,12 @@ double Simulation::lower_bound() const {
 }
 
 }  // namespace
+
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
 
 SimulationResult simulate(const sweep::SweepConfig& sweep, const SimulationSettings& settings,
                           const std::filesystem::path& ledger) {

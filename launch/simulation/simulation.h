@@ -23,12 +23,14 @@ struct SimulationSettings {
   double deaths = 0.05;        // share of the groups that die, each at some moment of the sweep
   double breaking = 0.001;     // share of the epochs behind which a trial breaks, to be retried
   double diverging = 0.005;    // share of the trials that become NaN
+  int64_t takeovers = 0;       // how often the rank that coordinates dies; the next one takes over
   double letter_s = 1e-3;      // on its way
   double answer_s = 1e-2;      // until a leader that waits looks for its orders
   double death_known_s = 0.5;  // until the coordinator can know
   sweep::Ledger::Sync sync = sweep::Ledger::Sync::kNever;
-  // Whether the coordinator's work takes as long in virtual time as it does here and now. Without
-  // it takes none, and the same seed gives the same run.
+  // Whether the coordinator's work takes as long in virtual time as it does here and now: its CPU
+  // time, or all of its time where the ledger is synced. Otherwise it takes none, and the same seed
+  // gives the same run.
   bool work_takes_time = false;
 };
 
@@ -49,6 +51,8 @@ struct SimulationResult {
   int64_t turns = 0;         // idle ones included, which are not in coordinator_s
   double start_s = 0;        // real time until the coordinator was there
 };
+
+double cpu_seconds();  // of the calling thread
 
 // ledger: a file that is not there yet. Throws std::system_error where it cannot be written.
 SimulationResult simulate(const sweep::SweepConfig& sweep, const SimulationSettings& settings,

@@ -101,7 +101,6 @@ void Axis::check(const std::string& value) const {
 
 void Axis::take_values(std::vector<std::string> values) {
   if (values.size() > static_cast<size_t>(kMostValues)) refuse(text_, "has too many values");
-  std::set<std::string> known;
   for (const std::string& given : values) {
     check(given);
     trainer::Settings any;
@@ -109,11 +108,25 @@ void Axis::take_values(std::vector<std::string> values) {
     std::string value = setting_->print(any);  // one text for each value: 1e-3 is 0.001
     if (setting_->type == "text" && !value.empty())
       value = std::filesystem::absolute(value).lexically_normal().string();
-    if (!known.insert(value).second)
-      refuse(text_, fmt::format("has the value '{}' twice", shown(value)));
+    if (value == "-0") value.erase(0, 1);  // the same number as 0
     values_.push_back(std::move(value));
   }
   measure();
+}
+
+std::vector<std::string> Axis::categories() const {
+  std::vector<std::string> once;
+  std::set<std::string> known;
+  for (const std::string& value : values_)
+    if (known.insert(value).second) once.push_back(value);
+  return once;
+}
+
+std::string Axis::repeated_value() const {
+  std::set<std::string> known;
+  for (const std::string& value : values_)
+    if (!known.insert(value).second) return value;
+  return "";
 }
 
 void Axis::measure() {
@@ -123,7 +136,7 @@ void Axis::measure() {
     if (number && is_number(*setting_)) numbers.push_back(*number);
   }
   if (numbers.size() < values_.size()) {
-    high_ = static_cast<double>(values_.size() - 1);
+    high_ = static_cast<double>(categories().size() - 1);
     return;
   }
   const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());

@@ -35,16 +35,20 @@ class Axis {
   const std::string& text() const { return text_; }         // as given
   const std::string& origin() const { return origin_; }     // "configs/a.cfg:12"
   bool is_finite() const { return !drawn_; }
-  // Of a finite axis, in the order given; at least one, each once.
+  // Of a finite axis, in the order given; at least one. Equal values have equal texts.
   const std::vector<std::string>& values() const { return values_; }
+  // The first value that is given more than once; "" where each is given once.
+  std::string repeated_value() const;
+  // Each value once, in the order given.
+  std::vector<std::string> categories() const;
 
   // The value at a share of the axis in [0, 1): of values, each has the same width.
   std::string at_share(double share) const;
 
-  // Numbers are placed by their value, anything else by its index in values().
+  // Numbers are placed by their value, anything else by its index in categories().
   AxisScale scale() const { return scale_; }
   bool whole() const { return setting_->type == "integer"; }
-  double low() const { return low_; }    // smallest and largest number; 0 and values().size() - 1
+  double low() const { return low_; }    // smallest and largest number; 0 and the last index
   double high() const { return high_; }  // for categories
 
  private:

@@ -40,7 +40,8 @@ int64_t trial_of(const Event& event) {
 
 }  // namespace
 
-Ledger Ledger::create(const std::filesystem::path& file, const StudyHead& head, Sync sync) {
+Ledger Ledger::create(const std::filesystem::path& file, const StudyHead& head, Sync sync,
+                      const trainer::RunLock* lock) {
   if (std::filesystem::exists(file)) {
     errno = EEXIST;
     fail(file, "create");
@@ -49,16 +50,20 @@ Ledger Ledger::create(const std::filesystem::path& file, const StudyHead& head, 
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(lines.data()),
                                        lines.size());
   trainer::replace_file(file, std::array{bytes});
-  Ledger ledger = open(file);
+  Ledger ledger = open(file, lock);
   ledger.sync_ = sync;
   return ledger;
 }
 
-Ledger Ledger::open(const std::filesystem::path& file) { return {file, opened(file), read(file)}; }
+Ledger Ledger::open(const std::filesystem::path& file, const trainer::RunLock* lock) {
+  return {file, opened(file), read(file), lock};
+}
 
-Ledger::Ledger(std::filesystem::path file, int descriptor, ReadLedger read)
+Ledger::Ledger(std::filesystem::path file, int descriptor, ReadLedger read,
+               const trainer::RunLock* lock)
     : file_(std::move(file)),
       descriptor_(descriptor),
+      lock_(lock),
       contents_(std::move(read.contents)),
       bytes_(read.bytes) {
   if (ftruncate(descriptor_, static_cast<off_t>(bytes_)) != 0) {
@@ -72,6 +77,7 @@ Ledger::Ledger(std::filesystem::path file, int descriptor, ReadLedger read)
 Ledger::Ledger(Ledger&& other) noexcept
     : file_(std::move(other.file_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
+      lock_(other.lock_),
       contents_(std::move(other.contents_)),
       bytes_(other.bytes_),
       sync_(other.sync_) {}
@@ -82,6 +88,7 @@ Ledger::~Ledger() {
 
 void Ledger::append(std::span<const Event> events) {
   if (events.empty()) return;
+  if (lock_ != nullptr) lock_->require();
   try {
     std::string lines;
     for (const Event& event : events) {

@@ -52,7 +52,7 @@ AxisRange range_of(const Axis& axis) {
                   .whole = axis.whole() && axis.scale() != AxisScale::kCategories,
                   .low = axis.low(),
                   .high = axis.high()};
-  if (axis.scale() == AxisScale::kCategories) range.categories = axis.values();
+  if (axis.scale() == AxisScale::kCategories) range.categories = axis.categories();
   return range;
 }
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
+#include "launch/config_level.h"
 #include "launch/sweep/sobol.h"
 #include "trainer/error.h"
 
@@ -77,6 +79,19 @@ void check_seeds(const std::vector<Axis>& axes, const SweepSettings& settings) {
   }
 }
 
+// A value twice is a slip of the pen: what is wanted twice is wanted with another seed.
+void refuse_repeated_values(const std::vector<Axis>& axes) {
+  for (const Axis& axis : axes) {
+    const auto value = axis.repeated_value();
+    if (value.empty()) continue;
+    throw SettingError(
+        fmt::format("sweep axis {} = {} ({}) has the value '{}' twice, which would train the same "
+                    "trial twice: write it once, or train each trial with several seeds by "
+                    "sweep.repeats=2",
+                    axis.key(), shown(axis.text()), axis.origin(), shown(value)));
+  }
+}
+
 }  // namespace
 
 SearchSpace::SearchSpace(std::vector<Axis> axes, const SweepSettings& settings)
@@ -89,11 +104,30 @@ SearchSpace::SearchSpace(std::vector<Axis> axes, const SweepSettings& settings)
   });
   check_seeds(axes_, settings);
   configurations_ = configurations_of(axes_, settings);
+  if (search_ == "list") {
+    refuse_repeated_lines();
+  } else {
+    refuse_repeated_values(axes_);
+  }
   if (configurations_ > kMostTrials || trials() > kMostTrials) {
     throw SettingError(
         fmt::format("the sweep has more than {} trials: give its axes fewer values, or draw "
                     "sweep.trials of them with sweep.search=sobol",
                     kMostTrials));
+  }
+}
+
+// In a list a value may stand beside several others, but not all values beside the same again.
+void SearchSpace::refuse_repeated_lines() const {
+  std::map<std::vector<std::string>, int64_t> known;
+  for (int64_t i = 0; i < configurations_; ++i) {
+    const auto [found, added] = known.emplace(grid_values(i), i);
+    if (added || axes_.empty()) continue;
+    throw SettingError(
+        fmt::format("the axes of sweep.search = list have the same values at places {} and {} ({} "
+                    "= {}), which would train the same trial twice: write them once, or train each "
+                    "trial with several seeds by sweep.repeats=2",
+                    found->second + 1, i + 1, axes_.front().key(), found->first.front()));
   }
 }
 

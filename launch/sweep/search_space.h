@@ -35,6 +35,7 @@ class SearchSpace {
   TrialPlan trial(int64_t number) const;  // number in [0, trials())
 
  private:
+  void refuse_repeated_lines() const;
   std::vector<std::string> grid_values(int64_t configuration) const;
   std::vector<std::string> drawn_values(int64_t configuration) const;
 

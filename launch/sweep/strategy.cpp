@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "launch/sweep/asha.h"
 #include "launch/sweep/median_stopping.h"
@@ -68,30 +69,28 @@ void TrialQueue::remove_started(const LedgerContents& contents) {
   }
 }
 
-std::optional<int64_t> TrialQueue::ask(int64_t shape) {
+std::optional<int64_t> TrialQueue::ask(int64_t shape, const Ready& ready) {
   if (left(shape) == 0) return std::nullopt;
   auto& trials = waiting_[static_cast<size_t>(shape)];
-  const int64_t trial = trials.back();
-  trials.pop_back();
+  const auto lowest = ready ? std::find_if(trials.rbegin(), trials.rend(), ready) : trials.rbegin();
+  if (lowest == trials.rend()) return std::nullopt;
+  const int64_t trial = *lowest;
+  trials.erase(std::next(lowest).base());
   --left_;
   return trial;
 }
 
-std::optional<int64_t> TrialQueue::ask() {
-  std::optional<size_t> lowest;
-  for (size_t s = 0; s < waiting_.size(); ++s) {
-    if (!waiting_[s].empty() && (!lowest || waiting_[s].back() < waiting_[*lowest].back()))
-      lowest = s;
+std::optional<int64_t> TrialQueue::ask_fullest(const Ready& ready) {
+  if (left_ == 0) return std::nullopt;
+  std::vector<int64_t> shapes(waiting_.size());
+  std::iota(shapes.begin(), shapes.end(), 0);
+  while (!shapes.empty()) {
+    const auto fullest = std::max_element(
+        shapes.begin(), shapes.end(), [this](int64_t a, int64_t b) { return left(a) < left(b); });
+    if (const auto trial = ask(*fullest, ready)) return trial;
+    shapes.erase(fullest);
   }
-  return lowest ? ask(static_cast<int64_t>(*lowest)) : std::nullopt;
-}
-
-std::optional<int64_t> TrialQueue::fullest_shape() const {
-  const auto fullest =
-      std::max_element(waiting_.begin(), waiting_.end(),
-                       [](const auto& a, const auto& b) { return a.size() < b.size(); });
-  if (fullest == waiting_.end() || fullest->empty()) return std::nullopt;
-  return fullest - waiting_.begin();
+  return std::nullopt;
 }
 
 int64_t TrialQueue::left(int64_t shape) const {

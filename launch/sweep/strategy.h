@@ -55,10 +55,13 @@ class TrialQueue {
   // RUNNING are the caller's to resume.
   void remove_started(const LedgerContents& contents);
 
-  std::optional<int64_t> ask();               // of any shape; nothing: none is left
-  std::optional<int64_t> ask(int64_t shape);  // of this shape
-  // The shape with the most trials left, nothing where none is: what an empty pack does best.
-  std::optional<int64_t> fullest_shape() const;
+  // Whether a trial may begin yet; one that may not is passed over. Null: all may.
+  using Ready = std::function<bool(int64_t trial)>;
+  // Of this shape; nothing: none is left, or ready.
+  std::optional<int64_t> ask(int64_t shape, const Ready& ready = nullptr);
+  // Of the shape with the most trials left, which is what an empty pack does best, or where none of
+  // it is ready, of the next one.
+  std::optional<int64_t> ask_fullest(const Ready& ready = nullptr);
   int64_t left() const { return left_; }
   int64_t left(int64_t shape) const;
 

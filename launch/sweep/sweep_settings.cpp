@@ -41,7 +41,8 @@ std::vector<SweepSetting> make_table() {
       integer("sweep.retries", at(&S::retries), {0, 1e6},
               "how often a trial that fails is begun again"),
       yes_or_no("sweep.warm_start", at(&S::warm_start),
-                "begin from the weights of a finished neighbour along the weight of the KL"),
+                "begin with the last weights of a trial with a smaller weight of the KL, and wait "
+                "for it"),
   };
 }
 

@@ -26,7 +26,7 @@ struct SweepSettings {
   int64_t ranks_per_group = 0;  // 0 is auto
   int64_t rows_per_pack = 0;    // 0 is auto
   int64_t retries = 2;          // of a trial that fails
-  bool warm_start = false;      // begin from the weights of a neighbour along the weight of the KL
+  bool warm_start = false;      // begin with the weights of a neighbour along the weight of the KL
 };
 
 using SweepSetting = SettingOf<SweepSettings>;

@@ -58,7 +58,10 @@ make_agent() {
 #!/bin/sh
 host=\$1
 shift
-exec env -i PATH="\$PATH" HOME="\$HOME" nsenter --target "\$(cat $folder/hosts/\$host)" --net --uts --mount --ipc -- sh -c "\$*"
+env -i PATH="\$PATH" HOME="\$HOME" TMPDIR=$folder/temporary nsenter --target "\$(cat $folder/hosts/\$host)" --net --uts --mount --ipc -- sh -c "\$*"
+code=\$?
+while [ -e $folder/hosts/\$host.dark ]; do sleep 1; done  # nobody tells it that the other end is gone
+exit \$code
 AGENT
   chmod +x agent
   export PRTE_MCA_plm_ssh_agent=$folder/agent TMPDIR=$folder/temporary
@@ -73,6 +76,7 @@ on() {
 
 # A link that swallows everything, as one that is cut somewhere on the way; and one that is whole again.
 cut_link() { ip link set "port${1#host}" nomaster; }
+restart() { rm "$folder/hosts/$1.dark" && mend_link "$1"; }
 mend_link() { ip link set "port${1#host}" master switch; }
 
 is_on() { [[ $(readlink "/proc/$1/ns/uts") == "$(readlink "/proc/$(<"$folder/hosts/$2")/ns/uts")" ]]; }  # PROCESS HOST
@@ -81,9 +85,11 @@ daemons_of() {
   local process
   for process in $(pgrep -x prted); do is_on "$process" "$1" && echo "$process"; done
 }
-# lose HOST   everything that runs there is killed.
+# lose HOST   it goes dark: its link is cut, and everything that runs there is killed.
 lose() {
   local process
+  : >"$folder/hosts/$1.dark"
+  cut_link "$1"
   for process in /proc/[0-9]*; do
     process=${process##*/}
     [[ $process != "$(<"$folder/hosts/$1")" ]] && is_on "$process" "$1" && kill -KILL "$process" 2>/dev/null

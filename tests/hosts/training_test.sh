@@ -7,7 +7,7 @@ source "$repository/tests/support/disturbed_runs.sh"
 make_hosts 4 || { echo "the hosts cannot be made" && exit 1; }
 links 1ms 0.1% 1gbit 1ms
 disturbed_recipe 200
-recipe+=(train.epochs=6)
+recipe+=(train.epochs=4)
 four=(--host host1,host2,host3,host4)
 train() { start on host1 "$launcher" "$@" train "${recipe[@]}" "${saves[@]}" --resume auto --out "$folder/$run"; }
 # ended CODE   the launch that goes on now, within a minute, with everything that it started.

@@ -51,6 +51,11 @@ refused 2 "nowhere.cfg" sweep nowhere.cfg
 refused 2 "--shard 3/2|I/N" sweep nowhere.cfg --shard 3/2
 start=$launcher refused 2 "--shard x|I/N" -n 2 sweep nowhere.cfg --shard x
 refused 2 "--resume auto|--out" sweep nowhere.cfg --resume auto
+printf '[train]\nepochs = 1\n' >plain.cfg
+refused 2 "bench = 'scalling'|did you mean scaling|step, comm, sweep, scaling" bench scalling
+refused 2 "nothing to sweep over|plain.cfg" bench scaling plain.cfg
+refused 2 "nowhere.cfg" bench scaling nowhere.cfg
+refused 2 "nowhere.cfg" bench sweep nowhere.cfg
 refused 2 "unknown flag --verbose|--help" --verbose
 refused 2 "unknown flag --prgress|did you mean --progress" train --prgress bar
 refused 2 "unknown flag -x" train -x
@@ -190,6 +195,14 @@ printf '\n[trian]\nepochs = 3\n' >section.cfg
 train 2 "unknown section [trian]|section.cfg:2|did you mean train" section.cfg
 printf '[sweep]\nobjective.kl_wt = 1e-3, 1e-2\n' >axis.cfg
 train 2 "sweep.objective.kl_wt = 1e-3, 1e-2|axis.cfg:2|elbow sweep" axis.cfg
+refused 2 "has the value '0.001' twice|sweep.repeats" sweep axis.cfg sweep.objective.kl_wt='1e-3, 0.001' --out run
+refused 2 "places 1 and 2|sweep.repeats" sweep axis.cfg sweep.search=list sweep.objective.kl_wt='1, 1.0' --out run
+refused 2 "sweep.warm_start|no two trials|objective.kl_wt" sweep axis.cfg sweep.search=list sweep.optimizer.lr='1e-3, 1e-4' \
+  sweep.warm_start=true --out run
+refused 2 "sweep.warm_start|--shard 1/2" sweep axis.cfg sweep.warm_start=true --shard 1/2 --out run
+refused 2 "trial 1 of the sweep|objective.anneal = none|objective.anneal_steps = 12" sweep axis.cfg objective.anneal_steps=12 \
+  sweep.search=list sweep.objective.anneal='linear, none' --out run
+refused 2 "trial 1 (data.validation = 70000|cannot be" sweep axis.cfg sweep.search=list sweep.data.validation='0, 70000' --out run
 train 2 "unknown key sweep.objective.kl_wd|did you mean objective.kl_wt" sweep.objective.kl_wd=1
 printf '[train]\nepochs 3\n' >equals.cfg
 train 2 "'epochs 3'|equals.cfg:2|key = value" equals.cfg

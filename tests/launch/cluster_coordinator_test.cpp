@@ -29,11 +29,13 @@ class Sweep {
 
   // What a launch after a crash sees.
   void restart(int64_t groups) {
-    coordinator_.reset();
-    ledger_.emplace(sweep::Ledger::open(folder_.path() / "ledger.jsonl"));
-    coordinator_.emplace(config_, *ledger_, sweep::Shard{},
-                         std::vector<std::string>(static_cast<size_t>(groups), "host"));
+    coordinate(std::vector<std::string>(static_cast<size_t>(groups), "host"), Beginning::kLaunch);
     running_.clear();
+  }
+  void restart(const std::vector<std::string>& hosts) { coordinate(hosts, Beginning::kLaunch); }
+  // What a successor within the launch sees: groups that train.
+  void take_over(int64_t groups) {
+    coordinate(std::vector<std::string>(static_cast<size_t>(groups), "host"), Beginning::kTakeover);
   }
 
   // A group of `rows` places reports its news, and what it has besides as running.
@@ -50,6 +52,7 @@ class Sweep {
                                         .news = news}},
                                       {}));
   }
+  Answers let_go(int64_t group) { return heard(coordinator_->let_go(group, {})); }
   Answers lose(int64_t group) { return heard(coordinator_->lose(group, {})); }
 
   // The trials that a group was told to begin; empty where it was told nothing.
@@ -74,6 +77,11 @@ class Sweep {
     sweep::StudyHead head{.name = "test", .metric = "elbo_nats"};
     for (const auto& axis : config_.space.axes()) head.axes.push_back(range_of(axis));
     return head;
+  }
+  void coordinate(std::vector<std::string> hosts, Beginning beginning) {
+    coordinator_.reset();
+    ledger_.emplace(sweep::Ledger::open(folder_.path() / "ledger.jsonl"));
+    coordinator_.emplace(config_, *ledger_, sweep::Shard{}, std::move(hosts), beginning);
   }
   Answers heard(Answers answers) {
     for (const auto& [group, orders] : answers)
@@ -198,6 +206,86 @@ TEST(Coordinator, APrunedTrialsPlaceIsTakenInTheSameOrders) {
   EXPECT_EQ(sweep.state(0), TrialState::kRunning);
 }
 
+TEST(Coordinator, AHostWhereTrialAfterTrialBreaksIsSetAsideWithAllItsGroups) {
+  Sweep sweep("[sweep]\nobjective.kl_wt = 1, 2, 3, 4, 5, 6, 7, 8\nretries = 9\n");
+  sweep.restart({"bad", "bad", "good"});
+  for (const int64_t group : {0, 1, 2}) sweep.report(group, {}, 1);  // trials 0, 1, 2
+  sweep.report(0, {ended(0, RowEnd::kBroken, "no")}, 1);             // gets 3
+  sweep.report(1, {ended(1, RowEnd::kBroken, "no")}, 1);             // gets 0
+  EXPECT_THAT(sweep.report(0, {ended(3, RowEnd::kBroken, "no")}, 1), IsEmpty());
+  EXPECT_THAT(sweep.coordinator().take_notes(),
+              testing::Contains(testing::HasSubstr("host bad is set aside")));
+  EXPECT_THAT(sweep.report(1, {ended(0, RowEnd::kComplete)}, 1), IsEmpty());
+  EXPECT_THAT(Sweep::begun(sweep.report(2, {ended(2, RowEnd::kComplete)}, 1), 2), ElementsAre(1));
+  EXPECT_THAT(Sweep::begun(sweep.lose(2), 0), ElementsAre(3)) << "where nobody else is left";
+}
+
+TEST(Coordinator, TheBudgetOfRetriesHoldsOverARestart) {
+  Sweep sweep(kSixTrials, 1);
+  sweep.report(0, {}, 1);
+  sweep.report(0, {ended(0, RowEnd::kBroken, "full disk")}, 1);
+  sweep.restart(1);
+  sweep.report(0, {}, 1);
+  sweep.report(0, {ended(0, RowEnd::kBroken, "full disk")}, 1);
+  EXPECT_EQ(sweep.state(0), TrialState::kFailed);
+}
+
+TEST(Coordinator, ASuccessorLetsGroupsGoOnAndHandsOutWhatNobodyNames) {
+  Sweep sweep(kSixTrials);
+  sweep.report(0, {});  // 0, 1
+  sweep.report(1, {});  // 2, 3
+  sweep.take_over(2);   // group 0 has died with the first coordinator, which is not known yet
+  // Group 1 goes on with 2. Trials 0 and 1 may be trained by group 0, so a new one is begun.
+  const auto first = sweep.report(1, {epoch(2, 1, -120), ended(3, RowEnd::kComplete)});
+  EXPECT_THAT(Sweep::begun(first, 1), ElementsAre(4));
+  EXPECT_EQ(sweep.state(3), TrialState::kComplete);
+  sweep.lose(0);
+  EXPECT_THAT(Sweep::begun(sweep.report(1, {ended(2, RowEnd::kComplete)}), 1), ElementsAre(0));
+  EXPECT_THAT(Sweep::begun(sweep.report(1, {ended(4, RowEnd::kComplete)}), 1), ElementsAre(1));
+}
+
+TEST(Coordinator, WhatTheFirstOneHasWrittenDownIsNotToldTwice) {
+  Sweep sweep(kSixTrials);
+  sweep.report(0, {});
+  sweep.report(1, {});
+  const std::vector<RowNews> news = {epoch(2, 1, -120), ended(3, RowEnd::kComplete)};
+  sweep.report(1, news);  // written, and the first coordinator dies before it has answered
+  const auto tells = sweep.contents().tells.size();
+  sweep.take_over(2);
+  // The same report once more, without the trial 4 of the answer that never came.
+  const auto answers = sweep.coordinator().answer(
+      {{.group = 1, .number = 9, .rows = 2, .running = {2}, .news = news}}, {});
+  EXPECT_EQ(sweep.contents().tells.size(), tells);
+  EXPECT_THAT(Sweep::begun(answers, 1), ElementsAre(5));
+  const auto rest =
+      sweep.coordinator().answer({{.group = 0, .number = 9, .rows = 4, .running = {0, 1}}}, {});
+  EXPECT_THAT(Sweep::begun(rest, 0), ElementsAre(4));
+}
+
+TEST(Coordinator, ASuccessorDoesNotWaitForAGroupThatHasLeft) {
+  Sweep sweep(kSixTrials);
+  sweep.report(0, {});
+  sweep.report(1, {}, 4);
+  sweep.take_over(2);
+  EXPECT_THAT(sweep.report(1, {}, 4)[0].second.begin, IsEmpty());
+  EXPECT_THAT(sweep.let_go(0), IsEmpty());  // nobody waits for an answer
+  EXPECT_THAT(Sweep::begun(sweep.report(1, {ended(2, RowEnd::kComplete)}, 4), 1), ElementsAre(0));
+}
+
+TEST(Coordinator, AWarmStartWaitsForItsSource) {
+  Sweep sweep("[sweep]\nobjective.kl_wt = 1, 2, 3, 4\nwarm_start = true\n");
+  EXPECT_THAT(Sweep::begun(sweep.report(0, {}), 0), ElementsAre(0));
+  EXPECT_THAT(sweep.report(1, {}), IsEmpty());
+  const auto next = sweep.report(0, {ended(0, RowEnd::kComplete)});
+  EXPECT_THAT(Sweep::begun(next, 0), ElementsAre(1, 2));  // in the same turn
+  EXPECT_EQ(next[0].second.begin[1].source, 0);
+  EXPECT_EQ(sweep.contents().find(2)->number_attribute("warm_start_from"), 0.0);
+  const auto last = sweep.report(0, {epoch(1, 1, -3), ended(2, RowEnd::kComplete)});
+  const auto& start = last.at(0).second.begin.at(0);
+  EXPECT_EQ(start.trial, 3);
+  EXPECT_EQ(start.source, 2);
+}
+
 TEST(Coordinator, OnceStoppedItSendsEachGroupAwayWithItsTrialsToBeResumed) {
   Sweep sweep(kSixTrials);
   sweep.report(0, {});
@@ -232,8 +320,11 @@ TEST(Coordinator, LettersKeepWhatTheySay) {
   EXPECT_TRUE(std::isnan(read.news[0].value));
   EXPECT_EQ(read.news[0].attributes, report.news[0].attributes);
   const auto orders = orders_from(letter_of(
-      Orders{.number = 1, .stop = {2}, .begin = {{3, "why"}}, .leave = true, .exit_code = 75}));
+      Orders{.number = 1, .stop = {2}, .begin = {{3, "why", 4}}, .leave = true, .exit_code = 75}));
   EXPECT_EQ(orders.begin[0].prune, "why");
+  EXPECT_EQ(orders.begin[0].source, 4);
+  EXPECT_TRUE(orders_from(letter_of(Orders{.dismissed = true})).dismissed);
+  EXPECT_TRUE(report_from(letter_of(Report{.farewell = true})).farewell);
   EXPECT_TRUE(orders.leave);
   EXPECT_THROW(orders_from("{\"version\": 99}"), BadLetter);
   EXPECT_THROW(report_from("nothing"), BadLetter);

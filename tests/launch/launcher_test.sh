@@ -70,7 +70,7 @@ for words in "-n" "-n 0" "-n x" "-n -1"; do
   # shellcheck disable=SC2086
   expect "'$words' is a usage error" 2 "$(code_of $words rank)"
 done
-for words in "--host" "--host :2" "--hostfile" "--hostfile /nowhere"; do
+for words in "--host -x" "--host :2" "--hostfile" "--hostfile /nowhere"; do
   # shellcheck disable=SC2086
   expect "'$words' is a usage error" 2 "$(code_of $words rank)"
 done

@@ -72,6 +72,20 @@ TEST(Simulation, PrunedTrialsMakeRoomAtOnce) {
   EXPECT_GT(result.utilisation, 0.95);
 }
 
+TEST(Simulation, ACoordinatorThatTakesOverLosesNothing) {
+  const auto sweep = sweep_of(200);
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    expect_each_trial_ended_once(
+        simulated(sweep, {.groups = 20,
+                          .rows = 1 + static_cast<int64_t>(seed % 3),
+                          .seed = seed,
+                          .deaths = 0.2,
+                          .breaking = 0.02,
+                          .takeovers = 1 + static_cast<int64_t>(seed % 6)}));
+  }
+}
+
 TEST(Simulation, TheSameSeedGivesTheSameRun) {
   const auto sweep = sweep_of(200);
   const SimulationSettings settings{.groups = 20, .deaths = 0.3};

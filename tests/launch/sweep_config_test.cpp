@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 
+#include "launch/sweep/ledger_record.h"
 #include "launch/sweep/shape_key.h"
 #include "launch/sweep/shard.h"
 #include "launch/sweep/sobol.h"
@@ -68,7 +69,10 @@ TEST(Axis, ChecksEveryValueAsTheSettingDoes) {
               HasSubstr("did you mean logspace?"));
   EXPECT_THAT(error_of_sweep("objective.kl_wt = logspace(1, 2)\n"), HasSubstr("a count"));
   EXPECT_THAT(error_of_sweep("objective.kl_wt = logspace(1, 2, 1)\n"), HasSubstr("count from 2"));
-  EXPECT_THAT(error_of_sweep("objective.kl_wt = 0.1, 1e-1\n"), HasSubstr("'0.1' twice"));
+  EXPECT_THAT(error_of_sweep("objective.kl_wt = 0.1, 1e-1\n"),
+              AllOf(HasSubstr("'0.1' twice"), HasSubstr("sweep.repeats")));
+  EXPECT_THAT(error_of_sweep("objective.kl_wt = 0, -0\n"), HasSubstr("'0' twice"));
+  EXPECT_THAT(error_of_sweep("objective.kl_wt = 1, -1\n"), HasSubstr("'-1' that is out of range"));
   EXPECT_THAT(error_of_sweep("objective.kl_wt = 0.1,\n"), HasSubstr("''"));
   EXPECT_THAT(error_of_sweep("model.activation = uniform(0, 1)\n"), HasSubstr("asks for numbers"));
   EXPECT_THAT(error_of_sweep("train.threads = 1, 2\n"), HasSubstr("cannot be an axis"));
@@ -113,6 +117,16 @@ TEST(SearchSpace, AListTakesValuesSideBySide) {
   EXPECT_THAT(sweep.space.trial(1).values, ElementsAre("20", "2"));
   EXPECT_THAT(error_of_sweep("search = list\nobjective.kl_wt = 1, 2\nmodel.latent = 10, 20, 30\n"),
               AllOf(HasSubstr("model.latent has 3 values"), HasSubstr("objective.kl_wt has 2")));
+}
+
+TEST(SearchSpace, AValueMayStandTwiceInAListButNotATrial) {
+  const auto sweep =
+      sweep_of("search = list\nobjective.kl_wt = 1, 1, 2\nmodel.activation = tanh, relu, tanh\n");
+  EXPECT_THAT(sweep.space.trial(1).values, ElementsAre("relu", "1"));
+  EXPECT_THAT(range_of(sweep.space.axes().front()).categories, ElementsAre("tanh", "relu"));
+  EXPECT_THAT(
+      error_of_sweep("search = list\nobjective.kl_wt = 1, 2, 1e0\nmodel.latent = 5, 5, 5\n"),
+      AllOf(HasSubstr("places 1 and 3"), HasSubstr("sweep.repeats")));
 }
 
 TEST(SearchSpace, RandomTrialsFollowFromSeedAndNumberAlone) {

@@ -7,10 +7,10 @@
 
 #include "launch/sweep/asha.h"
 #include "launch/sweep/median_stopping.h"
-#include "launch/sweep/neighbour.h"
 #include "launch/sweep/sobol.h"
 #include "launch/sweep/strategy.h"
 #include "launch/sweep/sweep_config.h"
+#include "launch/sweep/warm_starts.h"
 
 namespace elbow::launch::sweep {
 namespace {
@@ -189,32 +189,56 @@ TEST(Strategy, WithoutPruningOnlyWhatIsNotFiniteStops) {
   EXPECT_FALSE(goes_on(*none, 1));
 }
 
-TEST(Neighbour, IsTheNearestCompleteTrialThatDiffersInTheWeightAlone) {
-  const auto sweep = parse_sweep_text(
-      "[sweep]\nmodel.latent = 2, 3\nobjective.kl_wt = 1e-4, 1e-3, 1e-2, 1e-1\nrepeats = 2\n",
-      "a.cfg");
+// A ledger's contents in which these trials have ended so.
+LedgerContents contents_of(const SweepConfig& sweep, const std::map<int64_t, TrialState>& states) {
   LedgerContents contents;
   for (const Axis& axis : sweep.space.axes()) contents.head.axes.push_back(range_of(axis));
-  const auto add = [&](int64_t trial, TrialState state) {
+  for (const auto& [trial, state] : states) {
     contents.apply(TrialStarted{
         .trial = trial, .values = sweep.space.trial(trial).values, .seed = 1, .time = {}});
     if (is_finished(state))
       contents.apply(TrialFinished{.trial = trial, .state = state, .value = -1, .time = {}});
-  };
-  const auto nearest = [&](int64_t trial) {
-    return nearest_complete(sweep.space, sweep.space.trial(trial), contents);
-  };
-  EXPECT_EQ(nearest(1), std::nullopt);
-  add(3, TrialState::kComplete);  // two decades away
-  add(2, TrialState::kPruned);
-  add(0, TrialState::kRunning);
-  add(5, TrialState::kComplete);  // another latent
-  add(9, TrialState::kComplete);  // another seed
-  EXPECT_EQ(nearest(1), 3);
-  EXPECT_EQ(nearest(8), 9);
-  contents.apply(
-      TrialFinished{.trial = 0, .state = TrialState::kComplete, .value = -1, .time = {}});
-  EXPECT_EQ(nearest(1), 0);
+  }
+  return contents;
+}
+
+TEST(WarmStarts, ComeFromSmallerWeightsOnCoarserGridsOfTheSameFamily) {
+  const auto sweep = parse_sweep_text(
+      "[sweep]\nmodel.latent = 2, 3\nobjective.kl_wt = 1e-1, 1e-2, 1e-3, 1e-4, 1\nrepeats = 2\n"
+      "warm_start = true\n",
+      "a.cfg");
+  const WarmStarts starts(sweep);
+  std::map<int64_t, TrialState> all;
+  for (int64_t trial = 0; trial < 20; ++trial) all[trial] = TrialState::kComplete;
+  const auto complete = contents_of(sweep, all);
+  const auto source = [&](int64_t trial) { return starts.source_of(trial, complete).value_or(-1); };
+  // Of latent = 2 and the first seed, in the order of weight: trials 3, 2, 1, 0, 4.
+  EXPECT_EQ(source(3), -1);
+  EXPECT_EQ(source(2), 3);
+  EXPECT_EQ(source(1), 3);
+  EXPECT_EQ(source(0), 1);
+  EXPECT_EQ(source(4), 3);
+  EXPECT_EQ(source(8), -1);  // the smallest weight of the other latent
+  EXPECT_EQ(source(17), 18);
+}
+
+TEST(WarmStarts, WaitForTheirSourceAndGoFurtherBackWhereItHasNotCompleted) {
+  const auto sweep =
+      parse_sweep_text("[sweep]\nobjective.kl_wt = 1, 2, 3, 4\nwarm_start = true\n", "a.cfg");
+  const WarmStarts starts(sweep);
+  EXPECT_TRUE(starts.ready(0, contents_of(sweep, {})));
+  EXPECT_FALSE(starts.ready(3, contents_of(sweep, {{2, TrialState::kRunning}})));
+  const auto failed = contents_of(sweep, {{0, TrialState::kComplete}, {2, TrialState::kFailed}});
+  EXPECT_TRUE(starts.ready(3, failed));
+  EXPECT_EQ(starts.source_of(3, failed), 0);
+  const auto none = contents_of(sweep, {{0, TrialState::kFailed}, {2, TrialState::kPruned}});
+  EXPECT_EQ(starts.source_of(3, none), std::nullopt);
+}
+
+TEST(WarmStarts, AreNoneWithoutTheSettingOrWithoutAFamily) {
+  const std::string axes = "[sweep]\nmodel.latent = 2, 3\n";
+  EXPECT_FALSE(WarmStarts(parse_sweep_text(axes + "objective.kl_wt = 1, 2\n", "a.cfg")).any());
+  EXPECT_FALSE(WarmStarts(parse_sweep_text(axes + "warm_start = true\n", "a.cfg")).any());
 }
 
 TEST(TrialQueue, GivesEachTrialOfTheShardOnceByShape) {
@@ -223,16 +247,23 @@ TEST(TrialQueue, GivesEachTrialOfTheShardOnceByShape) {
   contents.apply(TrialStarted{.trial = 3, .values = {}, .seed = 1, .time = {}});
   queue.remove_started(contents);  // left: 1 5 7 9 11
   EXPECT_EQ(queue.left(), 5);
-  EXPECT_EQ(queue.fullest_shape(), 1);  // 1 and 7; shape 2 has 5 and 11
   EXPECT_EQ(queue.ask(2), 5);
-  EXPECT_EQ(queue.ask(), 1);
+  EXPECT_EQ(queue.ask_fullest(), 1);  // 1 and 7; of the others one is left each
   EXPECT_EQ(queue.ask(0), 9);
   EXPECT_EQ(queue.ask(0), std::nullopt);
-  EXPECT_EQ(queue.ask(), 7);
-  EXPECT_EQ(queue.ask(), 11);
-  EXPECT_EQ(queue.ask(), std::nullopt);
-  EXPECT_EQ(queue.fullest_shape(), std::nullopt);
+  EXPECT_EQ(queue.ask_fullest(), 7);
+  EXPECT_EQ(queue.ask_fullest(), 11);
+  EXPECT_EQ(queue.ask_fullest(), std::nullopt);
   EXPECT_EQ(queue.left(17), 0);
+}
+
+TEST(TrialQueue, PassesOverTrialsThatMayNotBeginYet) {
+  TrialQueue queue(8, Shard{}, [](int64_t trial) { return trial < 5 ? 0 : 1; });
+  EXPECT_EQ(queue.ask(0, [](int64_t trial) { return trial == 3; }), 3);
+  EXPECT_EQ(queue.ask(0, [](int64_t) { return false; }), std::nullopt);
+  EXPECT_EQ(queue.ask_fullest([](int64_t trial) { return trial > 5; }), 6);
+  EXPECT_EQ(queue.ask(0), 0);
+  EXPECT_EQ(queue.left(), 5);
 }
 
 }  // namespace

@@ -157,22 +157,38 @@ if [[ -n $ELBOW_OPEN_MPI ]] && ((${ELBOW_OPEN_MPI%%.*} >= 5)); then
   check "a group that loses a rank goes on" same $code 0
   check "smaller, and says so" matches stdout "group 0 has lost rank 1 on .*; the others go on"
   is_whole smaller "a smaller group"
-  lose headless 0 sweep.rows_per_pack=2
-  check "without rank 0 it ends with 75" same $code 75
-  "$launcher" -n 2 resume headless >headless.out 2>headless.err </dev/null
-  check "and goes on when it is resumed" same $? 0
-  is_whole headless "without rank 0, then resumed"
 fi
 
 # --- A trial that diverges -------------------------------------------------------------------------------------------------
-diverging=(model.activation=identity model.posterior=softplus_squared sweep.optimizer.lr='1e-2, 9e-3, 1, 8e-3, 2e-2, 7e-3')
-sweep nan 2 sweep.rows_per_pack=3 "${diverging[@]}"
+can_diverge=(model.activation=identity model.posterior=softplus_squared sweep.rows_per_pack=16
+  sweep.objective.kl_wt='logspace(1e-4, 1e-1, 16)' sweep.train.epochs="$(printf '2, %.0s' {1..15})2")
+sweep nan-free 1 "${can_diverge[@]}" sweep.optimizer.lr="$(printf '1e-2, %.0s' {1..15})1e-2"
+check "16 trials in one pack end" same $code 0
+sweep nan 1 "${can_diverge[@]}" sweep.optimizer.lr="$(printf '1e-2, %.0s' {1..6})100$(printf ', 1e-2%.0s' {1..9})"
 check "with one trial that becomes NaN the sweep ends" same $code 0
-check "that trial alone has failed" same "$(states nan | tr -d 1)" 3
-check "with its report" matches "$(trial nan 2)/result.json" '"error": "the .* is not finite at step'
-check "which is told" matches nan.out "trial 2 .* has failed: the .* is not finite"
-"$program" train "$(trial nan 1)/config.cfg" --out beside --progress none >out 2>&1
-check "its neighbours have the bits that they have alone" same "$(weights_of "$(trial nan 1)")" "$(weights_of beside)"
+check "that trial alone has failed" same "$(states nan)" 1111113111111111
+check "with its report" matches "$(trial nan 6)/result.json" '"error": "the .* is not finite at step'
+check "which is told" matches nan.out "trial 6 .* has failed: the .* is not finite"
+wrong=0
+for t in {0..5} {7..15}; do
+  [[ $(weights_of "$(trial nan $t)") == "$(weights_of "$(trial nan-free $t)")" && $(metrics_of "$(trial nan $t)") == "$(metrics_of "$(trial nan-free $t)")" ]] ||
+    { wrong=$((wrong + 1)) && echo "trial $t differs"; }
+done
+check "the 15 others have the bits that they have without it" same $wrong 0
+"$program" train "$(trial nan 5)/config.cfg" --out beside --progress none >out 2>&1
+check "and a neighbour those that it has alone" same "$(weights_of "$(trial nan 5)")" "$(weights_of beside)"
+
+# --- A trial's folder that cannot be made ------------------------------------------------------------------------------------
+sweep broken 2 sweep.rows_per_pack=1 train.max_time=0.001
+rm -rf "$(trial broken 3)" && echo "in the way" >"$(trial broken 3)"
+"$launcher" -n 2 resume broken train.max_time=none sweep.retries=2 >broken.out 2>&1 </dev/null
+check "a sweep with a trial that fails around its training ends" same $? 0
+check "that trial was tried again, as often as allowed" matches broken.out "trial 3 .* is tried again \(2 of 2\) after: .*000003"
+check "and has failed for good" matches broken.out "trial 3 .* has failed: .*000003"
+check "the ledger says so" same "$("$python" -c '
+import json
+print([line["user_attr"]["retries"] for line in map(json.loads, open("broken/ledger.jsonl")) if "retries" in line.get("user_attr", {})])')" "[1.0, 2.0]"
+check "alone" same "$(value broken/result.json complete) $(value broken/result.json failed)" "5 1"
 
 # --- What is refused ---------------------------------------------------------------------------------------------------------
 refused() {  # CODE TEXT ARGUMENTS...
@@ -186,6 +202,7 @@ refused() {  # CODE TEXT ARGUMENTS...
 refused 2 "holds a sweep already" sweep small.cfg --out one
 refused 2 "other trials" sweep small.cfg sweep.repeats=2 --resume auto --out one
 refused 2 "rollback does not work in a sweep" sweep small.cfg train.on_nonfinite=rollback --out never
+refused 2 "(data.validation = 700, " sweep small.cfg sweep.search=grid sweep.data.validation='100, 700' --out never
 refused 2 "4 leaves" sweep small.cfg sweep.ranks_per_group=5 --out never
 refused 2 "holds no sweep" sweep small.cfg --resume must --out never
 check "and leaves no folder" fails test -e never

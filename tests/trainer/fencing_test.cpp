@@ -156,6 +156,7 @@ TEST(Fencing, SurvivorsStopWhereTheRunHasBeenTrainedElsewhere) {
   be_cut_off_while([](const RunDirectory&) {}, ahead);
   const auto directory = RunDirectory::create(folder.path() / "run");
   const auto go_on = [&](const RunDirectory& run) {
+    std::filesystem::create_directories(run.checkpoint(9));
     std::filesystem::copy(ahead.checkpoint(9), run.checkpoint(9));
   };
   EXPECT_THROW(be_cut_off_while(go_on, directory), LockLost);

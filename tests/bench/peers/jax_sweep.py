@@ -45,7 +45,7 @@ def main():
             state, negative_elbo = epoch(state, betas, data, test)
             epoch_done(np.atleast_1d(negative_elbo))
 
-    trials.run(options, train)
+    trials.run(options, train, len(data))
 
 
 if __name__ == "__main__":

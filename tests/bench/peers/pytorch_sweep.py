@@ -4,36 +4,48 @@ import workloads  # puts tests/reference on the path
 
 import torch
 
+import kl_vae
 import pytorch_vae
 
 
-def make_model():
-    return pytorch_vae.make_model(trials.WORKLOAD)
+class OneModel:
+    """A model that begins each trial anew, so that what was compiled for the first one serves them all."""
+
+    def __init__(self):
+        self.model = pytorch_vae.make_model(trials.WORKLOAD)
+        self.parameters = list(self.model.parameters())
+        self.beta = torch.zeros(())
+
+    def begin(self, betas):
+        kl_vae.initialise(self.model)
+        self.beta.fill_(*betas)
+
+    def losses(self, batch, beta):
+        """In nats [1, examples]."""
+        _, _, reconstruction, kl = self.model(batch)
+        return (reconstruction + beta * kl)[None]
 
 
-def one_model(beta):
-    """Returns its parameters and batch -> losses in nats [1, examples], with a beta for training, and one for the ELBO."""
-    model = make_model()
+class StackedModels:
+    """Several as rows of stacked parameters."""
 
-    def losses(batch, weight=beta):
-        _, _, reconstruction, kl = model(batch)
-        return (reconstruction + weight * kl)[None]
+    def __init__(self, count):
+        models = [pytorch_vae.make_model(trials.WORKLOAD) for _ in range(count)]
+        self.stacked, _ = torch.func.stack_module_state(models)
+        self.parameters = list(self.stacked.values())
+        self.beta = torch.zeros(count)
 
-    return list(model.parameters()), losses
+        def losses_of_one(parameters, beta, batch):
+            _, _, reconstruction, kl = torch.func.functional_call(models[0], parameters, (batch,))
+            return reconstruction + beta * kl
 
+        self.losses_of_all = torch.vmap(losses_of_one, in_dims=(0, 0, None), randomness="different")
 
-def stacked_models(betas):
-    models = [make_model() for _ in betas]
-    parameters, _ = torch.func.stack_module_state(models)
-    skeleton, betas = models[0], torch.tensor(betas)
+    def begin(self, betas):
+        self.beta.copy_(torch.tensor(betas))
 
-    def losses_of_one(parameters, beta, batch):
-        _, _, reconstruction, kl = torch.func.functional_call(skeleton, parameters, (batch,))
-        return reconstruction + beta * kl
-
-    stacked = torch.vmap(losses_of_one, in_dims=(0, 0, None), randomness="different")
-    return list(parameters.values()), lambda batch, weights=betas: stacked(parameters, torch.as_tensor(weights).expand(len(betas)),
-                                                                           batch)
+    def losses(self, batch, beta):
+        return self.losses_of_all(self.stacked, beta, batch)
 
 
 def main():
@@ -42,26 +54,31 @@ def main():
     options = parser.parse_args()
     torch.manual_seed(1)
     data, test = map(torch.from_numpy, trials.images())
+    model = StackedModels(len(trials.betas_of(options))) if options.vmap else OneModel()
+    optimizer = pytorch_vae.make_optimizer(trials.WORKLOAD, model.parameters)
+
+    def step(batch):
+        # The models are independent, so the gradient of their losses' sum is each one's own.
+        (trials.WORKLOAD.scale * model.losses(batch, model.beta).mean(1)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    if options.compile:
+        step = torch.compile(step, dynamic=False)  # the short last batch gets code of its own
 
     def train(betas, epoch_done):
-        parameters, losses = stacked_models(betas) if options.vmap else one_model(*betas)
-        optimizer = pytorch_vae.make_optimizer(trials.WORKLOAD, parameters)
-
-        def step(batch):
-            # The models are independent, so the gradient of their losses' sum is each one's own.
-            (trials.WORKLOAD.scale * losses(batch).mean(1)).sum().backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-        if options.compile:
-            step = torch.compile(step, dynamic=False)  # the short last batch gets code of its own
+        model.begin(betas)
+        for state in optimizer.state.values():
+            for tensor in state.values():
+                tensor.zero_()
         for _ in range(options.epochs):
             for batch in data.split(workloads.BATCH_SIZE):
                 step(batch)
             with torch.no_grad():
-                epoch_done(torch.cat([losses(batch, 1.0) for batch in test.split(500)], 1).mean(1).tolist())
+                ones = torch.ones_like(model.beta)
+                epoch_done(torch.cat([model.losses(batch, ones) for batch in test.split(500)], 1).mean(1).tolist())
 
-    trials.run(options, train)
+    trials.run(options, train, len(data))
 
 
 if __name__ == "__main__":

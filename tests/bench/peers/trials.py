@@ -22,11 +22,16 @@ def arguments(description):
     return parser
 
 
-def run(options, train):
-    """Calls train(betas, epoch_done), once a trial or once for all; it calls epoch_done(-ELBO of each trial)."""
+def betas_of(options):
     index, count = map(int, options.share.split("/"))
-    betas = [784 * kl_wt for kl_wt in np.logspace(-4, -1, options.trials).tolist()][index::count]
-    started, times, elbos = time.perf_counter(), [], []
+    return [784 * kl_wt for kl_wt in np.logspace(-4, -1, options.trials).tolist()][index::count]
+
+
+def run(options, train, examples):
+    """Calls train(betas, epoch_done), once a trial or once for all; it calls epoch_done(-ELBO of each trial).
+
+    examples: of the training images."""
+    betas, started, times, elbos = betas_of(options), time.perf_counter(), [], []
 
     def epoch_done(negative_elbos):
         times.append((time.perf_counter(), len(negative_elbos)))
@@ -34,7 +39,6 @@ def run(options, train):
 
     for pack in [betas] if options.vmap else [[beta] for beta in betas]:
         train(pack, epoch_done)
-    examples = len(workloads.training_images())
     print(json.dumps({
         "model_examples": examples * sum(models for _, models in times),
         "seconds": times[-1][0] - started,
