@@ -3,7 +3,9 @@
 // CUDA's libraries.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +14,11 @@
 
 namespace elbow::comm {
 
+struct GpuMemory {
+  int64_t bytes = 0;
+  int64_t free_bytes = 0;
+};
+
 // What the library offers to this layer.
 struct CudaFunctions {
   // UUIDs of the GPUs that this process sees, in the order of its device indices.
@@ -19,6 +26,12 @@ struct CudaFunctions {
 
   // The model of GPU `device`, such as "NVIDIA H100 80GB HBM3".
   std::string (*gpu_name)(int device);
+
+  // Of all processes together. Throws comm::Error.
+  GpuMemory (*gpu_memory)(int device);
+
+  // Of the libraries that are loaded: "cuda", "cudnn" and "nccl", such as "13.0".
+  std::map<std::string, std::string> (*versions)();
 
   // A group that moves CUDA tensors of device `device` with NCCL, and CPU tensors and all control
   // with `control`. Every rank of `control` calls it; all get the group or all get comm::Error. No

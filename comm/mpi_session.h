@@ -79,4 +79,7 @@ class MpiSession {
 // Name and version of the MPI library, one line.
 std::string mpi_library();
 
+// "MPI_THREAD_MULTIPLE", or what less MPI grants. After a session has begun.
+std::string mpi_thread_level();
+
 }  // namespace elbow::comm

@@ -31,6 +31,7 @@ constexpr const char* kMainFooter = R"(Examples:
   elbow slurm configs/kl_vae.cfg --nodes 2             a batch script for a cluster with Slurm, explained
   elbow config configs/kl_vae.cfg train.epochs=3       what would hold, and where each value comes from
   elbow config --keys                                  every key with its range and default
+  launch/elbow -n 4 doctor                             what this launch sees, and what would go wrong
 
 Settings: command line (key=value) > environment (ELBOW_CFG_SECTION__KEY) > CONFIG file > default.
 
@@ -41,6 +42,7 @@ constexpr const char* kTrainFooter = R"(Examples:
   elbow train train.epochs=1
   elbow train configs/kl_vae.cfg objective.kl_wt=1/784 --out runs/true-elbo
   elbow train my.cfg data.source=idx data.dir=/data/fashion --progress plain
+  launch/elbow -n 4 train my.cfg --dry-run             what it would take, and leave behind
 
 `elbow config --keys` lists the keys.)";
 
@@ -51,6 +53,7 @@ constexpr const char* kSweepFooter = R"(Examples:
   elbow sweep my.cfg sweep.objective.kl_wt='logspace(1e-4, 1e-1, 12)' sweep.repeats=2
   elbow sweep my.cfg --out runs/kl --resume auto --shard $SLURM_ARRAY_TASK_ID/8       in a job array of eight
   elbow resume runs/kl                                 what is left of it, on however many ranks
+  launch/elbow -n 8 sweep my.cfg --dry-run             its trials, packs, time and files
 
 A file for sweeps is one for training with a section [sweep]. Its axes are lines named by the key of a setting:
   objective.kl_wt = 1e-3, 1e-2, 1e-1                   or linspace(a, b, n), logspace(a, b, n), and for search = random or
@@ -88,6 +91,16 @@ constexpr const char* kBenchFooter = R"(Examples:
   elbow bench sweep configs/sweep_kl.cfg               speed and memory of packs of 1, 4, 16, ... rows
   elbow bench scaling                                  a simulated cluster of 1 to 1,000 groups sweeps
   elbow bench scaling FILE sweep.pruning=asha          ... the sweep of FILE)";
+
+constexpr const char* kDoctorFooter = R"(Examples:
+  launch/elbow -n 4 doctor                             four ranks here: what each sees, and what would go wrong
+  mpirun -n 8 --hostfile hosts elbow doctor my.cfg data.dir=/data --out /shared/runs    before a long run on two hosts
+  elbow doctor --json > doctor.json                    for other programs, or to send to somebody who can help
+
+Start it exactly as the training is to be started. It compares all ranks (cores and binding, GPUs, versions, MPI, network, limits,
+clocks), reads the data, tries the folder that runs go into, measures sums, and makes a few steps of the configuration to tell
+what they take. A finding says what is wrong, where, why it matters and what to do. Exit code 1: there is a fault.
+--pretend FILE: a JSON object of facts by rank, or all, that replace those found.)";
 
 constexpr const char* kReportFooter = R"(Examples:
   elbow report runs/first                              figures/ and report.html in the run's folder
@@ -205,6 +218,8 @@ struct Flags {
   std::string shard = "1/1";
   bool keys = false;
   bool json = false;
+  bool verbose = false;
+  bool dry_run = false;
   std::string checkpoint = "latest";
   std::string split = "test";
   std::string examples;
@@ -213,6 +228,7 @@ struct Flags {
   std::string kind = "prior";
   std::string count = "64";
   std::string condition, complete, regressor;
+  std::string pretend, seconds = "5";
   SlurmFlags slurm;
 };
 
@@ -231,6 +247,7 @@ struct Grammar {
   CLI::App* encode = nullptr;
   CLI::App* sample = nullptr;
   CLI::App* export_verb = nullptr;
+  CLI::App* doctor = nullptr;
   CLI::App* slurm = nullptr;
 
   Grammar() {
@@ -269,9 +286,22 @@ struct Grammar {
     add_sample();
     export_verb = verb_on_run("export", "Write the network for other programs", kExportFooter);
     export_verb->add_option("--out", flags.out, "Folder to write")->type_name("DIR");
+    add_doctor();
     slurm =
         add_verb("slurm", "Write a batch script for Slurm, explained line by line", kSlurmFooter);
     flags.slurm.add_to(*slurm);
+  }
+
+  void add_doctor() {
+    doctor =
+        add_verb("doctor", "Show what this launch sees, and what would go wrong", kDoctorFooter);
+    doctor->add_option("--out", flags.out, "Folder that runs would go into (default runs)")
+        ->type_name("FOLDER");
+    doctor->add_option("--seconds", flags.seconds, "How long sums are measured (default 5)")
+        ->type_name("S");
+    doctor->add_option("--pretend", flags.pretend, "Facts to judge in place of those found")
+        ->type_name("FILE");
+    doctor->add_flag("--json", flags.json, "Print one JSON object");
   }
 
   void add_sweep() {
@@ -357,6 +387,10 @@ struct Grammar {
     verb->add_option("--progress", flags.progress,
                      "auto: a bar on a terminal, else a line an epoch")
         ->type_name("auto|bar|plain|none");
+    verb->add_flag("--verbose", flags.verbose,
+                   "Show what each rank does, which else only RUN/logs keeps");
+    verb->add_flag("--dry-run", flags.dry_run,
+                   "Check everything, tell time, memory and files; train and write nothing");
   }
 };
 
@@ -370,7 +404,7 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 const std::vector<std::string>& verbs() {
   static const std::vector<std::string> names = {"train",  "sweep",    "resume", "config",
                                                  "bench",  "evaluate", "encode", "sample",
-                                                 "export", "report",   "slurm"};
+                                                 "export", "report",   "slurm",  "doctor"};
   return names;
 }
 
@@ -407,7 +441,7 @@ void read_first_word(Grammar& grammar, const std::vector<std::string>& arguments
 const CLI::App& chosen(const Grammar& grammar) {
   for (const CLI::App* verb : {grammar.train, grammar.sweep, grammar.resume, grammar.config,
                                grammar.bench, grammar.evaluate, grammar.encode, grammar.sample,
-                               grammar.export_verb, grammar.report, grammar.slurm})
+                               grammar.export_verb, grammar.report, grammar.slurm, grammar.doctor})
     if (verb->parsed()) return *verb;
   return grammar.app;
 }
@@ -448,6 +482,8 @@ TrainCommand train_command(Flags flags, bool out_given, bool init_from_given) {
   if (command.resume != Resume::kNever && !command.out)
     throw UsageError(fmt::format("--resume {} needs --out, the run's folder", flags.resume));
   command.progress = progress_style(flags);
+  command.verbose = flags.verbose;
+  command.dry_run = flags.dry_run;
   return command;
 }
 
@@ -465,6 +501,8 @@ SweepCommand sweep_command(Flags flags, bool out_given) {
   if (command.resume != Resume::kNever && !command.out)
     throw UsageError(fmt::format("--resume {} needs --out, the sweep's folder", flags.resume));
   command.progress = progress_style(flags);
+  command.verbose = flags.verbose;
+  command.dry_run = flags.dry_run;
   return command;
 }
 
@@ -485,6 +523,8 @@ Command resume_command(Flags flags) {
   flags.words.erase(flags.words.begin());
   command.words = std::move(flags.words);
   command.progress = progress_style(flags);
+  command.verbose = flags.verbose;
+  command.dry_run = flags.dry_run;
   return command;
 }
 
@@ -509,6 +549,23 @@ BenchCommand bench_command(Flags flags) {
   command.json = flags.json;
   command.config = take_config(flags.words);
   command.words = std::move(flags.words);
+  return command;
+}
+
+DoctorCommand doctor_command(Flags flags, bool out_given) {
+  constexpr double kLongest = 600;
+  DoctorCommand command{.json = flags.json};
+  command.config = take_config(flags.words);
+  command.words = std::move(flags.words);
+  if (out_given && flags.out.empty())
+    throw UsageError("--out needs the name of a folder, but is empty");
+  if (out_given) command.out = flags.out;
+  if (!flags.pretend.empty()) command.pretend = flags.pretend;
+  const auto seconds = number_from_text(flags.seconds);
+  if (!seconds || *seconds < 0 || *seconds > kLongest)
+    throw UsageError(fmt::format("--seconds = '{}' (command line) is not a number from 0 to {}",
+                                 shown(flags.seconds), kLongest));
+  command.seconds = *seconds;
   return command;
 }
 
@@ -654,6 +711,8 @@ Command parse_command_line(const std::vector<std::string>& arguments) {
   if (grammar.bench->parsed()) return bench_command(std::move(grammar.flags));
   if (grammar.report->parsed())
     return report_command(std::move(grammar.flags), grammar.report->count("--out") > 0);
+  if (grammar.doctor->parsed())
+    return doctor_command(std::move(grammar.flags), grammar.doctor->count("--out") > 0);
   if (grammar.evaluate->parsed())
     return evaluate_command(std::move(grammar.flags), grammar.evaluate->count("--out") > 0);
   if (grammar.encode->parsed())

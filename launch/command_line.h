@@ -35,6 +35,8 @@ struct TrainCommand {
   std::optional<std::filesystem::path> init_from;  // run whose weights are the first ones
   Resume resume = Resume::kNever;
   ProgressStyle progress = ProgressStyle::kAuto;
+  bool verbose = false;  // what each rank tells its log goes to standard error too
+  bool dry_run = false;  // everything is checked, nothing trained or written
 };
 
 struct SweepCommand {
@@ -44,6 +46,8 @@ struct SweepCommand {
   std::string shard = "1/1";                 // which of a job array's
   Resume resume = Resume::kNever;
   ProgressStyle progress = ProgressStyle::kAuto;
+  bool verbose = false;
+  bool dry_run = false;
 };
 
 struct ConfigCommand {
@@ -59,6 +63,15 @@ struct BenchCommand {
   std::optional<std::filesystem::path> config;
   std::vector<std::string> words;
   bool json = false;  // one JSON object instead of a table
+};
+
+struct DoctorCommand {
+  std::optional<std::filesystem::path> config;
+  std::vector<std::string> words;
+  std::optional<std::filesystem::path> out;      // where runs would go; unset: runs/
+  std::optional<std::filesystem::path> pretend;  // JSON of facts that replace those found
+  double seconds = 5;                            // in which sums are measured
+  bool json = false;                             // one JSON object instead of a text
 };
 
 struct ReportCommand {
@@ -118,7 +131,7 @@ struct ShowText {
 
 using Command = std::variant<TrainCommand, SweepCommand, ConfigCommand, BenchCommand,
                              EvaluateCommand, EncodeCommand, SampleCommand, ExportCommand,
-                             ReportCommand, SlurmCommand, ShowText>;
+                             ReportCommand, DoctorCommand, SlurmCommand, ShowText>;
 
 // `arguments`: without the program's name. Throws UsageError.
 Command parse_command_line(const std::vector<std::string>& arguments);

@@ -40,6 +40,8 @@ ExitCode run_command(const std::vector<std::string>& arguments) {
     if (const auto* sweep = std::get_if<SweepCommand>(&*command))
       return run_sweep(*sweep, arguments, world);
     if (const auto* bench = std::get_if<BenchCommand>(&*command)) return run_bench(*bench, world);
+    if (const auto* doctor = std::get_if<DoctorCommand>(&*command))
+      return run_doctor(*doctor, world);
     if (std::holds_alternative<ReportCommand>(*command) ||
         std::holds_alternative<SlurmCommand>(*command)) {
       world.from_rank_0([&] {

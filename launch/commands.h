@@ -24,6 +24,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
 ExitCode run_sweep(const SweepCommand& command, const std::vector<std::string>& arguments,
                    World& world);
 ExitCode run_bench(const BenchCommand& command, World& world);
+ExitCode run_doctor(const DoctorCommand& command, World& world);
 ExitCode run_evaluate(const EvaluateCommand& command, World& world);
 ExitCode run_encode(const EncodeCommand& command, World& world);
 ExitCode run_sample(const SampleCommand& command, World& world);

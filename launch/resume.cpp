@@ -30,7 +30,8 @@ std::unique_ptr<trainer::RunLock> lock_run(const trainer::RunDirectory& director
   return std::make_unique<trainer::RunLock>(directory.lock(), kPatience);
 }
 
-std::optional<FoundRun> find_run(const std::optional<std::filesystem::path>& out, Resume resume) {
+std::optional<FoundRun> find_run(const std::optional<std::filesystem::path>& out, Resume resume,
+                                 Access access) {
   if (resume == Resume::kNever || !out) return std::nullopt;
   const trainer::RunDirectory directory(*out);
   if (!directory.holds_run()) {
@@ -39,8 +40,9 @@ std::optional<FoundRun> find_run(const std::optional<std::filesystem::path>& out
         "{} holds no run to go on with: give the folder of one, or begin it with elbow train --out",
         directory.path().string()));
   }
-  FoundRun run{.directory = directory, .lock = lock_run(directory)};
-  trainer::remove_leftovers(directory);
+  FoundRun run{.directory = directory,
+               .lock = access == Access::kWrite ? lock_run(directory) : nullptr};
+  if (access == Access::kWrite) trainer::remove_leftovers(directory);
   auto newest = trainer::load_newest(directory);
   run.checkpoint = std::move(newest.checkpoint);
   run.damaged = std::move(newest.damaged);

@@ -29,9 +29,13 @@ struct FoundRun {
   std::optional<trainer::RunStatus> status;  // in its result.json
 };
 
+// kLook takes no lock and changes nothing.
+enum class Access { kWrite, kLook };
+
 // Nothing where a new run is to be made in `out`. Waits for another process to leave the folder.
 // Throws trainer::SettingError and trainer::DamagedCheckpoint.
-std::optional<FoundRun> find_run(const std::optional<std::filesystem::path>& out, Resume resume);
+std::optional<FoundRun> find_run(const std::optional<std::filesystem::path>& out, Resume resume,
+                                 Access access = Access::kWrite);
 
 // The lock of a run's folder, for which it waits ten seconds. Throws trainer::SettingError.
 std::unique_ptr<trainer::RunLock> lock_run(const trainer::RunDirectory& directory);

@@ -9,15 +9,19 @@
 #include "comm/text.h"
 #include "launch/cluster/coordinator_thread.h"
 #include "launch/cluster/group.h"
+#include "launch/cluster/pack_size.h"
 #include "launch/cluster/succession.h"
 #include "launch/commands.h"
+#include "launch/dry_run.h"
 #include "launch/loss_outlook.h"
 #include "launch/resume.h"
+#include "launch/sweep/ledger_reader.h"
 #include "launch/sweep/warm_starts.h"
 #include "launch/sweep_office.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "trainer/checkpoint.h"
+#include "trainer/file_bytes.h"
 
 namespace elbow::launch {
 namespace {
@@ -168,6 +172,61 @@ class Cluster {
   int64_t size_;
 };
 
+// Where a sweep's ledger is, it must be of these trials.
+void look_at_ledger(const SweepCommand& command, const SweepConfig& sweep,
+                    const sweep::Shard& shard) {
+  const auto found = found_sweep(command, shard);
+  if (!found) return trainer::RunDirectory::require_creatable(command.out.value_or("runs"));
+  const SweepDirectory directory(*found, shard);
+  const auto bytes = trainer::read_file(directory.ledger());
+  const auto contents =
+      sweep::ledger_from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                              directory.ledger().string())
+          .contents;
+  if (contents.head.fingerprint != sweep_fingerprint(sweep))
+    throw trainer::SettingError(
+        fmt::format("{} was begun with other trials than these settings describe: leave its axes "
+                    "and settings as they are in {}, or choose another folder with --out",
+                    directory.ledger().string(), directory.config().string()));
+  const auto finished = std::ranges::count_if(
+      contents.trials, [](const auto& trial) { return is_finished(trial.state); });
+  fmt::print(report_stream(), "ledger     {} trials are finished, and count in the plan below\n",
+             finished);
+}
+
+// In place of training, when all that could be refused has been checked.
+ExitCode tell_plan(World& world, const SweepCommand& command, const SweepConfig& sweep,
+                   const sweep::Shard& shard, const Devices& devices, const trainer::Dataset& data,
+                   trainer::ThreadTeam& team, Cluster& cluster, int64_t per_group) {
+  auto group = cluster.split(devices);
+  auto plan = plan_sweep(sweep, shard, cluster.groups(), per_group, /*rows_per_pack=*/1);
+  int64_t trials = 0;
+  for (const auto& shape : plan.shapes) trials += shape.trials;
+  int64_t rows = sweep.settings.rows_per_pack;
+  const bool automatic = rows == 0;
+  world.together([&] {
+    if (automatic)
+      rows = cluster::rows_per_pack(config_of(sweep, sweep.space.trial(0)).settings, data, *group,
+                                    team, devices.own,
+                                    (trials + cluster.groups() - 1) / cluster.groups());
+  });
+  plan = plan_sweep(sweep, shard, cluster.groups(), per_group, rows);
+  plan.rows_measured = automatic;
+  measure_plan(plan, sweep, data, world, *group, devices, team);
+  const auto memory = memory_lines(world, devices);
+  world.from_rank_0([&] {
+    look_at_ledger(command, sweep, shard);
+    const auto folder = command.out ? command.out->string() : "runs/NAME-DATE-TIME";
+    std::fputs((plan_text(sweep, plan) + memory + sweep_files_text(plan, folder) +
+                "dry run    nothing was trained or written\n")
+                   .c_str(),
+               report_stream());
+    std::fflush(report_stream());
+    return std::string();
+  });
+  return ExitCode::kDone;
+}
+
 // Of the rank in charge: nobody else could hand out trials or write down what comes of them.
 [[noreturn]] void give_up(World& world, const std::exception& error) {
   fmt::print(stderr, "elbow: rank {} on {} cannot coordinate the sweep: {}\n",
@@ -180,6 +239,8 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
   const auto start = std::chrono::system_clock::now();
   trainer::Interruption interruption;
   const bool first = world.ranks().rank() == 0;
+  auto& log = world.log();
+  if (command.verbose) log.show();
   sweep::Shard shard;
   world.together([&] { shard = sweep::shard_from_text(command.shard); });
 
@@ -212,6 +273,11 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
                            std::getenv("SLURM_JOB_END_TIME"));
   interruption.request_at(deadline.time, deadline.reason);
   Cluster cluster(world, per_group);
+  log.tell(fmt::format("is ready to train in group {} on {} with {} threads: {}",
+                       cluster.group_of(world.session().rank()), devices.own.str(), team.size(),
+                       devices.why));
+  if (command.dry_run)
+    return tell_plan(world, command, sweep, shard, devices, data, team, cluster, per_group);
 
   SweepOffice office(sweep, shard);
   const std::filesystem::path folder = world.from_rank_0([&] {
@@ -224,6 +290,8 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
     std::fflush(report_stream());
     return std::filesystem::absolute(office.folder()).string();
   });
+  if (world.session().size() > 1)
+    log.keep(trainer::RunDirectory(folder).log(world.session().rank()));
   watch_rank(world, settings.train, devices, folder);
   const auto mailbox = comm::make_mailbox(world.session());
   auto group = cluster.split(devices);
@@ -261,7 +329,8 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
       .interruption = interruption,
       .group = cluster.group_of(rank),
       .trials_per_group = (trials + cluster.groups() - 1) / cluster.groups(),
-      .tell = [&](const std::string& sentence) { view.note(sentence); }};
+      .tell = [&](const std::string& sentence) { view.note(sentence); },
+      .log = [&](const std::string& sentence) { log.tell(sentence); }};
   const int code = run_group(parts, std::move(group), std::move(data));
   cluster::say_farewell(*mailbox, world.ranks(), parts.group);
   world.ranks().agree(true);  // mpirun ends the others when the first one leaves with 75

@@ -6,6 +6,8 @@
 #include <stdexcept>
 
 #include "launch/commands.h"
+#include "launch/doctor/estimate.h"
+#include "launch/dry_run.h"
 #include "launch/effective_config.h"
 #include "launch/loss_outlook.h"
 #include "launch/progress.h"
@@ -122,6 +124,37 @@ void start_from(const std::filesystem::path& from, trainer::Trainer& trainer) {
   }
 }
 
+std::string folder_text(const TrainCommand& command) {
+  return command.out ? command.out->string() : "runs/NAME-DATE-TIME";
+}
+
+// In place of training, when all that could be refused has been checked.
+ExitCode tell_plan(const TrainCommand& command, const Place& place, Training& training,
+                   World& world, const trainer::Manifest& manifest) {
+  const auto& settings = training.config.settings;
+  auto estimate = doctor::measure_training(training, world);
+  if (place.found && place.found->checkpoint) {
+    const auto done = place.found->checkpoint->checkpoint.step();
+    const auto steps = static_cast<double>(estimate.steps);
+    estimate.total_s *= (steps - static_cast<double>(done)) / steps;
+  }
+  const auto memory = memory_lines(world, training.devices);
+  world.from_rank_0([&] {
+    const trainer::RunDirectory directory(folder_text(command));
+    std::string text =
+        settings_report(settings, description_of(*training.trainer, training.data, manifest,
+                                                 directory, training.devices, world.session()));
+    if (place.found) text += resumption_report(*place.found);
+    text += memory + estimate_text(estimate) +
+            run_files_text(settings, estimate, directory.path().string(), world.ranks().size()) +
+            "dry run    nothing was trained or written\n";
+    std::fputs(text.c_str(), report_stream());
+    std::fflush(report_stream());
+    return std::string();
+  });
+  return ExitCode::kDone;
+}
+
 }  // namespace
 
 ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& arguments,
@@ -129,10 +162,15 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   const auto start = std::chrono::system_clock::now();
   trainer::Interruption interruption;  // from here on: loading may take a while
   const bool first = world.ranks().rank() == 0;
+  auto& log = world.log();
+  if (command.verbose) log.show();
 
   Place place;
   const auto mkl_branch = world.from_rank_0([&] {
-    place.found = find_run(command.out, command.resume);
+    place.found =
+        find_run(command.out, command.resume, command.dry_run ? Access::kLook : Access::kWrite);
+    if (command.dry_run && !place.found)
+      trainer::RunDirectory::require_creatable(command.out.value_or("runs"));
     return place.found ? mkl_branch_of(*place.found) : "";
   });
   const auto training = prepare_training(world, command.config, command.words, mkl_branch);
@@ -154,7 +192,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     if (!is_complete(*place.found, settings.train, trainer->total_steps())) return std::string();
     fmt::print(report_stream(), "{} is complete: nothing is left to do\n",
                place.found->directory.path().string());
-    tell_launcher(place.found->directory.result());
+    if (!command.dry_run) tell_launcher(place.found->directory.result());
     return std::string("complete");
   });
   if (!complete.empty()) return ExitCode::kDone;
@@ -165,6 +203,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
   // The folder comes last, so that what is refused leaves none.
   auto manifest = manifest_of(arguments, ranks, devices.names, data, team->size());
   manifest.exact_settings = devices.exact_settings;
+  if (command.dry_run) return tell_plan(command, place, *training, world, manifest);
   std::unique_ptr<trainer::Observer> observer;
   const auto folder = world.from_rank_0([&] {
     take_place(place, command, config);
@@ -193,6 +232,7 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
     return std::filesystem::absolute(directory.path()).string();
   });
   if (!first) place.directory.emplace(folder);
+  if (ranks.size() > 1) log.keep(place.directory->log(world.session().rank()));
   const auto lock_epoch = world.from_rank_0([&] { return std::to_string(place.lock->epoch()); });
 
   watch_rank(world, settings.train, devices, folder);
@@ -216,7 +256,8 @@ ExitCode run_train(const TrainCommand& command, const std::vector<std::string>& 
                                           .lock_epoch = std::stoll(lock_epoch),
                                           .save_first = command.init_from.has_value(),
                                           .resumed = std::move(checkpoint),
-                                          .successor = successor},
+                                          .successor = successor,
+                                          .log = [&](const std::string& text) { log.tell(text); }},
                                          *trainer);
   observer.reset();
   if (result.written_here)

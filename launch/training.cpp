@@ -1,5 +1,6 @@
 #include "launch/training.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -14,17 +15,6 @@
 namespace elbow::launch {
 namespace {
 
-// Rank 0 alone reads file, environment and command line; the others parse the text that came of it.
-ParsedConfig shared_config(World& world, const std::function<ParsedConfig()>& parse) {
-  ParsedConfig config;
-  const auto text = world.from_rank_0([&] {
-    config = parse();
-    return effective_config(config, /*observed=*/std::nullopt);
-  });
-  if (world.ranks().rank() > 0) config = parse_config_text(text, "the configuration of rank 0");
-  return config;
-}
-
 // Fixes MKL's branch to `branch`, or where that is empty to the best one that all ranks have. Every
 // rank calls it, before its first product.
 std::string agree_on_mkl_branch(World& world, std::string branch) {
@@ -38,6 +28,17 @@ std::string agree_on_mkl_branch(World& world, std::string branch) {
 }
 
 }  // namespace
+
+ParsedConfig shared_config(World& world, const std::function<ParsedConfig()>& parse) {
+  ParsedConfig config;
+  const auto text = world.from_rank_0([&] {
+    config = parse();
+    return effective_config(config, /*observed=*/std::nullopt);
+  });
+  if (world.ranks().rank() > 0) config = parse_config_text(text, "the configuration of rank 0");
+  world.log().tell("has the configuration");
+  return config;
+}
 
 int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& session,
                    const Devices& devices) {
@@ -72,10 +73,18 @@ std::unique_ptr<Training> prepare_training(World& world, const std::function<Par
   auto config = shared_config(world, parse);
   trainer::Dataset data;
   world.together([&] { data = trainer::load_dataset(config.settings.data); });
+  world.log().tell(fmt::format("has the data: {} examples", data.train.examples()));
+  return prepare_training(world, std::move(config), std::move(data), mkl_branch);
+}
+
+std::unique_ptr<Training> prepare_training(World& world, ParsedConfig config, trainer::Dataset data,
+                                           const std::string& mkl_branch) {
   auto devices = agree_on_devices(config.settings.train, world, mkl_branch);
   std::unique_ptr<Training> training(new Training{
       .config = std::move(config), .data = std::move(data), .devices = std::move(devices)});
   const auto& settings = training->config.settings;
+  world.log().tell(
+      fmt::format("computes on {}: {}", training->devices.own.str(), training->devices.why));
   training->guard.reset_device(training->devices.own);
   training->team = std::make_unique<trainer::ThreadTeam>(
       threads_of(settings, world.session(), training->devices));
@@ -86,6 +95,8 @@ std::unique_ptr<Training> prepare_training(World& world, const std::function<Par
             trainer::row_of(settings, trainer::condition_plan(settings, training->data).observed)},
         training->data, training->ranks(world), *training->team, training->devices.own);
   });
+  world.log().tell(fmt::format("is ready to train, with {} thread{}", training->team->size(),
+                               training->team->size() == 1 ? "" : "s"));
   return training;
 }
 

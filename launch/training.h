@@ -43,6 +43,10 @@ int64_t threads_of(const trainer::Settings& settings, const comm::MpiSession& se
 Devices agree_on_devices(const trainer::TrainSettings& settings, World& world,
                          const std::string& mkl_branch = "");
 
+// Rank 0 alone parses file, environment and command line; the others get what came of it. Every
+// rank calls it. Throws SharedError.
+ParsedConfig shared_config(World& world, const std::function<ParsedConfig()>& parse);
+
 // Reads the configuration on rank 0 and the data on every rank, agrees on devices and, in exact
 // mode, on what its bits rely on, and builds the trainer. Every rank calls it, before its first
 // product. `world` must outlive the result. Throws SharedError.
@@ -52,6 +56,9 @@ std::unique_ptr<Training> prepare_training(World& world,
                                            const std::string& mkl_branch = "");
 // The same with another way to the configuration, which rank 0 alone calls.
 std::unique_ptr<Training> prepare_training(World& world, const std::function<ParsedConfig()>& parse,
+                                           const std::string& mkl_branch = "");
+// The same for a configuration and data that all ranks have.
+std::unique_ptr<Training> prepare_training(World& world, ParsedConfig config, trainer::Dataset data,
                                            const std::string& mkl_branch = "");
 
 // The circumstances of a run that `ranks` train on devices of these names.

@@ -22,7 +22,14 @@ void print(const std::string& sentence) {
 
 }  // namespace
 
-World::World() : ranks_(session_.size() > 1 ? comm::make_mpi(session_) : comm::make_self()) {}
+World::World()
+    : ranks_(session_.size() > 1 ? comm::make_mpi(session_) : comm::make_self()),
+      log_(session_.rank(), session_.host(session_.rank())) {
+  const std::chrono::duration<double> mpi_s = std::chrono::steady_clock::now() - begin_;
+  log_.tell(fmt::format("rank {} of {} is up, process {}: {} took {:.3f} s{}", session_.rank(),
+                        session_.size(), getpid(), comm::mpi_library(), mpi_s.count(),
+                        session_.fault_tolerant() ? " and survives lost ranks" : ""));
+}
 
 void World::together(const std::function<void()>& work) {
   std::string sentence;
@@ -54,6 +61,7 @@ std::string World::from_rank_0(const std::function<std::string()>& make) {
 }
 
 ExitCode World::leave(ExitCode code) {
+  log_.tell(fmt::format("leaves with exit code {}", static_cast<int>(code)));
   ranks_.reset();
   session_.close();
   if (!session_.healthy()) _exit(static_cast<int>(code));
@@ -71,12 +79,15 @@ ExitCode World::run(const std::function<ExitCode()>& verb) {
     return leave(verb());
   } catch (const SharedError& error) {
     print(error.what());
+    log_.tell(error.what());
     return leave(error.code());
   } catch (const comm::PeerLost& error) {
     print(by_this_rank(error));
+    log_.tell(error.what());
     return leave(exit_code_of(error));  // with the other survivors, who all know
   } catch (const trainer::Unfinished& error) {
     print(by_this_rank(error));
+    log_.tell(error.what());
     if (ranks_->size() == 1) return leave(ExitCode::kUnfinished);
     // Cut off from ranks that live and go on: an abort, or an exit code, would end them as well
     // once they can be reached again.
@@ -84,6 +95,7 @@ ExitCode World::run(const std::function<ExitCode()>& verb) {
     session_.abort(static_cast<int>(ExitCode::kUnfinished));  // the others do not know
   } catch (const std::exception& error) {
     print(by_this_rank(error));
+    log_.tell(error.what());
     if (ranks_->size() == 1) return leave(exit_code_of(error));
     session_.abort(static_cast<int>(exit_code_of(error)));
   }

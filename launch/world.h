@@ -2,6 +2,7 @@
 // one exit code and one sentence.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -10,6 +11,7 @@
 #include "comm/communicator.h"
 #include "comm/mpi_session.h"
 #include "launch/exit_code.h"
+#include "launch/rank_log.h"
 
 namespace elbow::launch {
 
@@ -32,6 +34,8 @@ class World {
 
   comm::MpiSession& session() { return session_; }
   comm::Communicator& ranks() { return *ranks_; }
+  // What this rank has done so far.
+  RankLog& log() { return log_; }
 
   // Every rank calls it with work of its own. Where the work throws on any rank, SharedError is
   // thrown on all, with the sentence of the lowest such rank. comm::PeerLost passes through.
@@ -49,8 +53,10 @@ class World {
   ExitCode leave(ExitCode code);
   std::string by_this_rank(const std::exception& error) const;
 
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   comm::MpiSession session_;
   std::unique_ptr<comm::Communicator> ranks_;
+  RankLog log_;
 };
 
 // True where mpirun or srun started this process as one of a job's ranks.

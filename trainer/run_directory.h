@@ -14,6 +14,9 @@ class RunDirectory {
   // cannot be written.
   static RunDirectory create(const std::filesystem::path& path);
 
+  // Whether create() would work, without making anything. Throws SettingError likewise.
+  static void require_creatable(const std::filesystem::path& path);
+
   bool holds_run() const;  // any of the files below is there
 
   const std::filesystem::path& path() const { return path_; }
@@ -27,6 +30,8 @@ class RunDirectory {
   std::filesystem::path figures() const { return path_ / "figures"; }
   std::filesystem::path report() const { return path_ / "report.html"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  std::filesystem::path logs() const { return path_ / "logs"; }
+  std::filesystem::path log(int rank) const;             // logs/rank_0003.log
   std::filesystem::path checkpoint(int64_t step) const;  // checkpoints/step_000000469
 
  private:

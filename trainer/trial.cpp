@@ -70,6 +70,9 @@ class Trial {
   void leave_after(const std::string& loss);
   Standing standing() const;
 
+  void log(const std::string& sentence) const {
+    if (parts_.log) parts_.log(sentence);
+  }
   void note(const std::string& sentence);
   void warn(const std::string& sentence);
 
@@ -109,6 +112,7 @@ RunResult Trial::run() {
     } catch (const comm::PeerLost& lost) {
       loss = lost;
     }
+    log(loss ? loss->what() : "another rank has lost a peer");
     if (!trainer_.pack().parameters.is_cpu()) {
       leave_after(loss ? loss->what() : "a peer was lost");
       break;
@@ -134,6 +138,7 @@ void Trial::begin() {
 }
 
 void Trial::train() {
+  log(fmt::format("trains from step {}", trainer_.pack().rows[0].step));
   const auto after_step = [this] {
     if (record_) record_->save_where_due();
   };
@@ -146,6 +151,8 @@ void Trial::train() {
         result_.status = RunStatus::kInterrupted;
         result_.exit_code = kResumable;
         result_.interrupted_by = reason.empty() ? "another rank" : reason;
+        log(fmt::format("stops at step {}, interrupted by {}", trainer_.pack().rows[0].step,
+                        result_.interrupted_by));
         return;
       }
       end_epoch(epoch);
@@ -154,6 +161,7 @@ void Trial::train() {
       result_.status = RunStatus::kFailed;
       result_.exit_code = kFailed;
       result_.error = error.what();
+      log(error.what());
       return;
     }
   }
@@ -164,6 +172,8 @@ void Trial::end_epoch(const EpochResult& epoch) {
   const auto& train = epoch.train[0];
   const auto& held_out = epoch.held_out[0];
   const bool new_best = take_epoch(progress_, train, held_out);
+  log(fmt::format("epoch {} is done, at step {}, {:.0f} examples/s", train.epoch, train.step,
+                  train.examples_per_s));
   if (record_) record_->write_epoch(train, held_out, new_best);
   if (observer_ != nullptr) observer_->on_epoch(train, held_out);
 }
@@ -233,6 +243,7 @@ void Trial::open_record() {
 
 void Trial::finish() {
   ranks().at(trainer_.pack().rows[0].step, "end");
+  log(fmt::format("training ends at step {}", trainer_.pack().rows[0].step));
   describe_the_end();
   if (record_) record_->finish(result_);
   take_end(shared_end(ranks(), 0));  // all ranks leave with what rank 0 knows
@@ -300,6 +311,7 @@ void Trial::heal(const std::optional<comm::PeerLost>& loss) {
       trainer_.pack().rows[0].step, seconds_since(began),
       takes_over ? fmt::format("; rank {} writes the run from here", members_.number()) : ""));
   note(result_.healed.back());
+  log(result_.healed.back());
 }
 
 // The survivors' group, all of them in one state. Returns who was lost. Another death on the way

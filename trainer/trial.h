@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "comm/communicator.h"
 #include "trainer/checkpoint.h"
@@ -37,6 +38,8 @@ struct TrialParts {
   std::optional<Checkpoint> resumed{};
   // Makes the observer of a rank that takes over from a lost rank 0; empty: none.
   std::function<Observer*(const RunLock&)> successor{};
+  // Gets sentences of what this rank does; any rank may have one; empty: nobody.
+  std::function<void(const std::string&)> log{};
 };
 
 // Whether nothing is left to train: the last step was made and measured, or `patience` has ended

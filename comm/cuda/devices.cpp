@@ -1,7 +1,10 @@
 #include "comm/cuda/devices.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <cuda_runtime_api.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
+#include <nccl.h>
 
 #include "comm/error.h"
 
@@ -34,6 +37,35 @@ std::string gpu_name(int device) {
   if (result == cudaSuccess) return properties.name;
   throw Error(
       fmt::format("GPU {} cannot be asked for its name: {}", device, cudaGetErrorString(result)));
+}
+
+GpuMemory gpu_memory(int device) {
+  const c10::DeviceGuard guard(
+      c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device)));
+  size_t free = 0, total = 0;
+  const auto result = cudaMemGetInfo(&free, &total);
+  if (result != cudaSuccess) {
+    throw Error(fmt::format("GPU {} cannot be asked for its memory: {}", device,
+                            cudaGetErrorString(result)));
+  }
+  return {.bytes = static_cast<int64_t>(total), .free_bytes = static_cast<int64_t>(free)};
+}
+
+std::map<std::string, std::string> cuda_versions() {
+  std::map<std::string, std::string> versions;
+  int number = 0;
+  if (cudaRuntimeGetVersion(&number) == cudaSuccess)
+    versions["cuda"] = fmt::format("{}.{}", number / 1000, number % 1000 / 10);
+  if (ncclGetVersion(&number) == ncclSuccess)
+    versions["nccl"] = fmt::format("{}.{}.{}", number / 10000, number % 10000 / 100, number % 100);
+  // LibTorch has opened it, whose headers are not ours to include.
+  using CudnnVersion = size_t (*)();
+  if (const auto cudnn = reinterpret_cast<CudnnVersion>(dlsym(RTLD_DEFAULT, "cudnnGetVersion"))) {
+    const size_t version = cudnn();
+    versions["cudnn"] =
+        fmt::format("{}.{}.{}", version / 10000, version % 10000 / 100, version % 100);
+  }
+  return versions;
 }
 
 }  // namespace elbow::comm

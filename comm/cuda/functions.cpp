@@ -7,6 +7,8 @@ extern "C" const elbow::comm::CudaFunctions* elbow_comm_cuda_functions() {
   static const elbow::comm::CudaFunctions functions = {
       .gpu_uuids = elbow::comm::gpu_uuids,
       .gpu_name = elbow::comm::gpu_name,
+      .gpu_memory = elbow::comm::gpu_memory,
+      .versions = elbow::comm::cuda_versions,
       .make_nccl = elbow::comm::make_nccl,
   };
   return &functions;

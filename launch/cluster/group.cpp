@@ -155,6 +155,7 @@ int Group::run() {
       // Otherwise one was lost on the way out, and not all may have heard of the order to leave.
       if (ranks_->agree(true) || !parts_.devices.own.is_cpu()) return exit_code_;
     } catch (const comm::PeerLost& loss) {
+      parts_.log(loss.what());
       if (!parts_.devices.own.is_cpu()) throw trainer::Unfinished(loss.what());
     }
     heal();
@@ -180,8 +181,10 @@ bool Group::settle() {
         comm::broadcast_text(*ranks_, leads() ? text_of(make_plan()) : std::string(), /*root=*/0));
     exit_code_ = plan.exit_code;
     if (plan.leave) return false;
-    for (const int64_t row : plan.clear)
+    for (const int64_t row : plan.clear) {
+      parts_.log(fmt::format("row {} is free", row));
       if (trainer_) trainer_->clear_row(row);
+    }
     for (const auto& one : plan.put) put(one);
     if (plan.settled && trainer_ &&
         std::ranges::any_of(trainer_->pack().rows, &trainer::Row::active))
@@ -215,6 +218,7 @@ void Group::train() {
 // A trial that cannot be built is refused by all ranks alike.
 void Group::put(const Plan::Put& put) {
   const auto config = config_of_trial(put.trial);
+  parts_.log(fmt::format("trains trial {} in row {}", put.trial, put.row));
   try {
     take_data(config.settings.data);
     make_pack(config.settings);

@@ -34,6 +34,7 @@ struct GroupParts {
   int64_t group;             // its number
   int64_t trials_per_group;  // no pack needs more rows
   std::function<void(const std::string&)> tell;
+  std::function<void(const std::string&)> log;  // of this rank: what it does
 };
 
 // Every rank of the group calls it, with the group's ranks and the data of the sweep's base

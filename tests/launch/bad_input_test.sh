@@ -69,6 +69,15 @@ refused 2 "which run|RUN" resume train.epochs=3
 refused 2 "nowhere|no run|--out" resume nowhere
 refused 2 "nowhere|no run|--out" train --resume must --out nowhere
 refused 2 "'b.cfg'|key=value" config /dev/null b.cfg
+refused 2 "unknown flag --sceonds|did you mean --seconds" doctor --sceonds 1
+refused 2 "--seconds = 'long'|0 to 600" doctor --seconds long
+refused 2 "--out|empty" doctor --out ""
+refused 2 "there is no configuration file|none.cfg" doctor none.cfg
+refused 2 "unknown key train.epoch|did you mean train.epochs" doctor train.epoch=3
+refused 2 "--pretend|nowhere.json|facts" doctor --pretend nowhere.json
+echo '[1]' >list.json && refused 2 "--pretend list.json|object" doctor --pretend list.json
+echo '{"all": {"limits": 3}}' >wrong.json
+start=$launcher refused 2 "--pretend|facts for all|--json" -n 2 doctor --seconds 0 --pretend wrong.json
 refused 2 "which run|elbow report RUN" report
 refused 2 "there is no folder nowhere|run folder" report nowhere
 mkdir -p no_run && refused 2 "no_run|config.cfg|elbow train" report no_run
@@ -86,6 +95,8 @@ mkdir -p old && echo "[train]" >old/config.cfg
 refused 2 "old|holds a run|--resume|--out" train --out old
 : >file
 refused 2 "file/run|--out" train --out file/run
+refused 2 "file/run|is no folder|--out" train --dry-run --out file/run
+refused 2 "old|holds a run|--resume|--out" train --dry-run --out old
 start=$launcher refused 2 "-n|ranks|'zero'" -n zero train
 
 # --- Scripts for Slurm ---------------------------------------------------------------------------------------------------

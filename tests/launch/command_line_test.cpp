@@ -42,6 +42,28 @@ TEST(CommandLine, ConfigCanListAllKeys) {
   EXPECT_FALSE(std::get<ConfigCommand>(parse_command_line({"config", "a.cfg"})).keys);
 }
 
+TEST(CommandLine, DoctorTakesAConfigurationAndMeasuresForFiveSecondsUnlessTold) {
+  const auto command = std::get<DoctorCommand>(
+      parse_command_line({"doctor", "a.cfg", "data.dir=/data", "--out", "/shared", "--json"}));
+  EXPECT_EQ(command.config, "a.cfg");
+  EXPECT_THAT(command.words, ElementsAre("data.dir=/data"));
+  EXPECT_EQ(command.out, "/shared");
+  EXPECT_TRUE(command.json);
+  EXPECT_EQ(command.seconds, 5);
+  EXPECT_EQ(std::get<DoctorCommand>(parse_command_line({"doctor", "--seconds", "0.5"})).seconds,
+            0.5);
+  EXPECT_THAT(error_of({"doctor", "--seconds", "-1"}), HasSubstr("0 to 600"));
+}
+
+TEST(CommandLine, DryRunsAndVerboseRunsAreAskedForByFlags) {
+  EXPECT_FALSE(train({}).dry_run || train({}).verbose);
+  EXPECT_TRUE(train({"--dry-run"}).dry_run);
+  EXPECT_TRUE(train({"--verbose"}).verbose);
+  const auto sweep =
+      std::get<SweepCommand>(parse_command_line({"sweep", "a.cfg", "--dry-run", "--verbose"}));
+  EXPECT_TRUE(sweep.dry_run && sweep.verbose);
+}
+
 TEST(CommandLine, AFolderMayHaveTheNameOfAVerb) {
   const auto command = std::get<ReportCommand>(parse_command_line({"report", "sweep", "report"}));
   EXPECT_THAT(command.runs, ElementsAre("sweep", "report"));
