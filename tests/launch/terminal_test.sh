@@ -79,6 +79,6 @@ check "and nothing on standard error" same "$(cat plain.err)" ""
 "$launcher" -n 2 "${run[@]}" --out none --progress none >none.out 2>none.err
 check "none: no line an epoch" same "$(grep -c '^epoch' none.out)" 0
 check "none: only the table of settings and the summary" same "$(cut -d' ' -f1 none.out | xargs)" \
-  "run data model likelihood objective optimizer training ranks devices end train test posterior best speed files next"
+  "run data model likelihood objective optimizer training ranks devices if end train test posterior best speed files next"
 check "none: nothing on standard error" same "$(cat none.err)" ""
 finish
