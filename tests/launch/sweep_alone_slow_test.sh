@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every trial of configs/sweep_kl.cfg ends as the same trial trained alone: in exact mode with the same weights, bit for bit; in
-# fast mode, a row a pack, with the same loss to 1e-4, relative. (A pack of several rounds otherwise in fast mode, and this recipe
-# amplifies that, most of all where it collapses: README, expected numbers.)
+# fast mode, in groups of one rank, with the same loss to 1e-4, relative. (More ranks than alone round otherwise in fast mode, and
+# this recipe amplifies that, most of all where it collapses: README, expected numbers.)
 #   sweep_alone_slow_test.sh PROGRAM LAUNCHER
 # ELBOW_SWEEP_VALUES=12 of kl_wt, ELBOW_SWEEP_EPOCHS=3, ELBOW_SWEEP_RANKS=2; ELBOW_SWEEP_OUT=FOLDER keeps the sweeps
 source "$(dirname "$0")/../support/shell.sh" "$@"
@@ -32,7 +32,7 @@ for ((trial = 0; trial < 2 * values; ++trial)); do
   rm -rf alone
 done
 
-sweep fast "train.epochs=$epochs" sweep.rows_per_pack=1
+sweep fast "train.epochs=$epochs" train.threads=1 sweep.ranks_per_group=1 sweep.rows_per_pack=2
 for ((trial = 0; trial < 2 * values; ++trial)); do
   run=$(printf '%s/trials/%06d' "$out/fast" $trial)
   alone fast $trial
