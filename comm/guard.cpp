@@ -15,12 +15,14 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "comm/hang_clock.h"
 #include "comm/hang_file.h"
 #include "comm/hang_report.h"
+#include "comm/launcher_watch.h"
 #include "comm/process_state.h"
 
 namespace elbow::comm {
@@ -30,7 +32,8 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLongestLook{250}, kShortestLook{10};
-constexpr int kLooks = 20;         // within a deadline
+constexpr int kLooks = 20;  // within a deadline
+constexpr std::string_view kWithLauncher = "has ended with the launcher of its host";
 constexpr int kWaitDeadlines = 4;  // of a wait for which nobody else is to blame
 
 std::string host_name() {
@@ -54,18 +57,22 @@ void take_name() {
 // The guard's process: never returns.
 class Guard {
  public:
-  Guard(HeartbeatPage& page, int rank, std::string host, pid_t guarded)
+  Guard(HeartbeatPage& page, int rank, std::string host, pid_t guarded, pid_t launcher)
       : page_(page),
         rank_(rank),
         host_(std::move(host)),
         guarded_(guarded),
-        ended_(open_process(guarded)) {}
+        ended_(open_process(guarded)),
+        launcher_(launcher),
+        is_daemon_(launcher != 0 && is_launcher_daemon(launcher)),
+        launcher_ended_(launcher == 0 ? -1 : open_process(launcher)) {}
 
   [[noreturn]] void run() {
     auto looked = Clock::now();
     while (true) {
       const auto rules = page_.slot(rank_).rules();
-      if (is_over(pause(rules))) _exit(0);
+      if (!began_at_ && !rules.folder.empty()) began_at_ = HangFile(rules.folder).bytes();
+      sleep(rules);
       const auto now = Clock::now();
       if (rules.deadline.count() > 0) look(rules, now - looked);
       looked = now;
@@ -78,11 +85,25 @@ class Guard {
     return std::clamp(rules.deadline / kLooks, kShortestLook, kLongestLook);
   }
 
-  // Sleeps; true when the guarded process has ended.
-  bool is_over(milliseconds pause) const {
-    pollfd events{ended_, POLLIN, 0};  // poll() skips a negative descriptor
-    poll(&events, 1, static_cast<int>(pause.count()));
-    return events.revents != 0 || getppid() != guarded_;
+  // Sleeps. Ends with the guarded process, and takes it along when its launcher goes.
+  void sleep(const WatchRules& rules) const {
+    pollfd events[] = {{ended_, POLLIN, 0}, {launcher_ended_, POLLIN, 0}};  // negative ones: never
+    poll(events, 2, static_cast<int>(pause(rules).count()));
+    const bool ended = events[0].revents != 0 || getppid() != guarded_;
+    // The rank may find its launcher's socket closed first.
+    const bool must_look = ended || launcher_ended_ < 0;
+    if (events[1].revents != 0 || (launcher_ != 0 && must_look && is_ending(launcher_)))
+      end_with_launcher(rules);
+    if (ended) _exit(0);
+  }
+
+  // Where several daemons go, the first one's ranks say so: the others were taken down by it.
+  [[noreturn]] void end_with_launcher(const WatchRules& rules) const {
+    if (getppid() == guarded_) kill(guarded_, SIGKILL);
+    const auto news = began_at_ ? HangFile(rules.folder).since(*began_at_) : "";
+    if (is_daemon_ && news.find(kWithLauncher) == news.npos)
+      tell(rules, fmt::format("rank {} on {} {}", rank_, host_, kWithLauncher));
+    _exit(0);
   }
 
   void look(const WatchRules& rules, Clock::duration passed) {
@@ -174,16 +195,21 @@ class Guard {
   int rank_;
   std::string host_;
   pid_t guarded_;
-  int ended_;
+  int ended_;  // a pidfd, as launcher_ended_
+  pid_t launcher_;
+  bool is_daemon_;
+  int launcher_ended_;
   std::optional<HangClock> clock_;
   uint64_t progress_ = 0;
   bool told_ = false, unchanged_ = false, answered_ = false;
-  uint64_t told_at_ = 0, heard_ = 0;  // bytes of hangs.txt
+  std::optional<uint64_t> began_at_;  // bytes of hangs.txt, as the next two
+  uint64_t told_at_ = 0, heard_ = 0;
 };
 
 }  // namespace
 
-pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank, const std::string& host) {
+pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank, pid_t launcher,
+                  const std::string& host) {
   const pid_t guarded = getpid();
   const pid_t guard = fork();
   if (guard != 0) return guard;
@@ -192,7 +218,7 @@ pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank, const st
     signal(number, SIG_IGN);
   prctl(PR_SET_NAME, "elbow-guard");
   take_name();
-  Guard(*page, rank, host.empty() ? host_name() : host, guarded).run();
+  Guard(*page, rank, host.empty() ? host_name() : host, guarded, launcher).run();
 }
 
 }  // namespace elbow::comm

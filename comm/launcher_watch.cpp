@@ -39,7 +39,8 @@ pid_t parent_of(pid_t process) {
   return 0;
 }
 
-// The nearest launcher among the ancestors: a shell or a wrapper may stand between.
+}  // namespace
+
 pid_t find_launcher() {
   for (pid_t process = getppid(); process > 1; process = parent_of(process)) {
     const std::string name = program_of(process);
@@ -50,15 +51,18 @@ pid_t find_launcher() {
   return 0;
 }
 
-}  // namespace
+bool is_launcher_daemon(pid_t process) {
+  const std::string name = program_of(process);
+  return name == "prted" || name == "orted" || name == "slurmstepd";
+}
 
-LauncherWatch::LauncherWatch() : launcher_(find_launcher()) {
+LauncherWatch::LauncherWatch(bool has_guard) : launcher_(find_launcher()) {
   if (launcher_ == 0) return;
-  if (launcher_ == getppid()) {
+  process_ = open_process(launcher_);
+  if (launcher_ == getppid() && !(has_guard && process_ >= 0)) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (launcher_ != getppid()) raise(SIGKILL);  // it died before the line above
   }
-  process_ = open_process(launcher_);
   stop_ = eventfd(0, EFD_CLOEXEC);
   if (stop_ >= 0) thread_ = std::thread([this] { watch(); });
 }

@@ -2,8 +2,8 @@
 // step daemon) is gone, so that a killed job leaves no ranks behind. Does nothing for a process
 // that was started by hand: it may outlive its shell.
 //
-// Owns one thread, which sleeps until the launcher ends. A frozen rank dies too where the launcher
-// is its direct parent.
+// Owns one thread, which sleeps until the launcher ends. A frozen rank dies too where it has a
+// guard or the launcher is its direct parent.
 #pragma once
 
 #include <sys/types.h>
@@ -12,9 +12,17 @@
 
 namespace elbow::comm {
 
+// The nearest launcher among this process's ancestors: a shell or a wrapper may stand between. 0 if
+// there is none.
+pid_t find_launcher();
+// Whether it is the part of a launcher on a host that is not the launcher's own.
+bool is_launcher_daemon(pid_t process);
+
 class LauncherWatch {
  public:
-  LauncherWatch();
+  // has_guard: a process of its own ends this one with the launcher and tells of it, for which it
+  // must not come too late.
+  explicit LauncherWatch(bool has_guard = false);
   ~LauncherWatch();
   LauncherWatch(const LauncherWatch&) = delete;
   LauncherWatch& operator=(const LauncherWatch&) = delete;

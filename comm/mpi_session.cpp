@@ -43,8 +43,8 @@ void check(int code, const char* operation) {
 }  // namespace
 
 MpiSession::MpiSession() {
-  start_heartbeat();  // forks: first, while there is one thread
-  launcher_watch_ = std::make_unique<LauncherWatch>();
+  const bool has_guard = start_heartbeat();  // forks: first, while there is one thread
+  launcher_watch_ = std::make_unique<LauncherWatch>(has_guard);
   int initialized = 0;
   MPI_Initialized(&initialized);
   if (initialized != 0) throw Error("MPI is initialised already: a process has one MpiSession");
@@ -73,15 +73,15 @@ MpiSession::MpiSession() {
 }
 
 // The ranks of a host find the same memory by the job's name, which stays only until all have it.
-void MpiSession::start_heartbeat() {
+bool MpiSession::start_heartbeat() {
   const auto place = launched_place(process_environment);
-  if (!place || place->size < 2 || place->rank >= HeartbeatPage::kRanks) return;
+  if (!place || place->size < 2 || place->rank >= HeartbeatPage::kRanks) return false;
   page_name_ = fmt::format("/elbow-beats-{}-{}", getuid(), place->job);
   page_ = HeartbeatPage::open(page_name_);
-  if (!page_) return;
+  if (!page_) return false;
   heartbeat_ = &page_->slot(place->rank);
   heartbeat_->join();
-  start_guard(page_, place->rank);
+  return start_guard(page_, place->rank, find_launcher()) > 0;
 }
 
 void MpiSession::watch(const WatchRules& rules) {

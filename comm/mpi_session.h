@@ -58,7 +58,7 @@ class MpiSession {
   [[noreturn]] void abort(int exit_code);
 
  private:
-  void start_heartbeat();
+  bool start_heartbeat();  // whether this rank has a guard
   void learn_the_world();
 
   std::shared_ptr<HeartbeatPage> page_;  // of this host; null in a world of one

@@ -13,8 +13,11 @@
 namespace elbow::comm {
 namespace {
 
+constexpr uint64_t kExiting = 0x4;  // PF_EXITING of include/linux/sched.h
+
 struct Stat {
-  char state = '?';
+  char state = 'X';  // gone
+  uint64_t flags = 0;
   int64_t ticks = 0;  // user and system
 };
 
@@ -29,7 +32,9 @@ Stat read_stat(const std::string& file) {
   Stat stat;
   fields >> stat.state;
   std::string skipped;
-  for (int field = 4; field < 14; ++field) fields >> skipped;
+  for (int field = 4; field < 9; ++field) fields >> skipped;
+  fields >> stat.flags;
+  for (int field = 10; field < 14; ++field) fields >> skipped;
   int64_t user = 0, system = 0;
   fields >> user >> system;
   stat.ticks = user + system;
@@ -64,6 +69,11 @@ ProcessSample sample_process(pid_t process) {
           .traced = is_traced(process),
           .runnable = has_runnable_thread(process),
           .cpu = std::chrono::nanoseconds(stat.ticks * ns_per_tick)};
+}
+
+bool is_ending(pid_t process) {
+  const Stat stat = read_stat(fmt::format("/proc/{}/stat", process));
+  return stat.state == 'X' || stat.state == 'Z' || (stat.flags & kExiting) != 0;
 }
 
 int open_process(pid_t process) {

@@ -10,6 +10,9 @@ namespace elbow::comm {
 // Of a process that is gone: nothing, and no time.
 ProcessSample sample_process(pid_t process);
 
+// Whether the process is gone, or on its way: it closes its sockets before it can be waited for.
+bool is_ending(pid_t process);
+
 // A descriptor that becomes readable when the process ends; -1 where the kernel has none.
 int open_process(pid_t process);
 

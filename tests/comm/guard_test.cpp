@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,7 +140,7 @@ TEST(HangReport, CountsTheRanksOfAnotherHost) {
 class Guarded {
  public:
   Guarded(const WatchRules& rules, const std::function<void(Heartbeat&)>& work,
-          const std::string& host = "") {
+          const std::string& host = "", pid_t launcher = 0) {
     EXPECT_EQ(pipe(errors_), 0);
     child_ = fork();
     if (child_ != 0) {
@@ -151,7 +152,7 @@ class Guarded {
     close(errors_[1]);
     auto& mine = page_->slot(2);
     mine.join();
-    start_guard(page_, 2, host);
+    start_guard(page_, 2, launcher, host);
     mine.at(812, "evaluation");
     mine.watch(rules);
     work(mine);
@@ -226,6 +227,36 @@ TEST(Guard, SaysWhatTheRanksOfOtherHostsDo) {
       std::string::npos)
       << frozen.said();
   EXPECT_EQ(waiting.said(), "elbow: on node08 1 rank waits in 'gradient sum' at step 813\n");
+}
+
+// Also a frozen one. Of two, the first says so.
+TEST(Guard, EndsItsProcessWithItsLauncher) {
+  const WatchRules rules{.folder = temporary_folder()};
+  prctl(PR_SET_NAME, "prted");
+  const pid_t launcher = fork();
+  if (launcher == 0) {
+    pause();
+    _exit(0);
+  }
+  prctl(PR_SET_NAME, "guard_test");
+  const auto work = [](Heartbeat&) { raise(SIGSTOP); };
+  Guarded alone(rules, work, "node07", launcher);
+  kill(alone.process(), SIGKILL);
+  alone.status();
+  EXPECT_EQ(alone.said(), "");
+  Guarded first(rules, work, "node07", launcher), second(rules, work, "node08", launcher);
+  waitpid(first.process(), nullptr, WUNTRACED);
+  waitpid(second.process(), nullptr, WUNTRACED);
+  kill(launcher, SIGKILL);
+  waitpid(launcher, nullptr, 0);
+  for (auto* child : {&first, &second}) {
+    const int status = child->status();
+    ASSERT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  }
+  EXPECT_NE((first.said() + second.said()).find("rank 2 on node0"), std::string::npos);
+  EXPECT_NE((first.said() + second.said()).find("has ended with the launcher of its host"),
+            std::string::npos);
 }
 
 TEST(Guard, EndsAProcessThatComputesForEver) {
