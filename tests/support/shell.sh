@@ -36,6 +36,7 @@ check() {
     echo "ok      $what"
   else
     echo "FAILED  $what:  $*"
+    [[ $1 =~ ^(contains|matches|one_sentence)$ ]] && tail -n 20 "$2" | sed 's/^/        | /'
     failures=$((failures + 1))
   fi
 }
