@@ -1,6 +1,5 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,10 +8,12 @@
 
 #include "launch/bench.h"
 #include "launch/commands.h"
+#include "launch/doctor/host_facts.h"
 #include "launch/training.h"
 #include "models/mkl.h"
 #include "trainer/build_info.h"
 #include "trainer/product_limit.h"
+#include "trainer/seconds_since.h"
 #include "trainer/trainer.h"
 
 namespace elbow::launch {
@@ -20,16 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double peak_rss_mb() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024.0;
-}
 
 // Seconds that one call takes: the median over rounds on rank 0, all ranks starting together.
 template <class Call>
@@ -39,7 +30,7 @@ double seconds_of(comm::Communicator& ranks, int rounds, const Call& call) {
     ranks.barrier();
     const auto start = Clock::now();
     call();
-    seconds.push_back(seconds_since(start));
+    seconds.push_back(trainer::seconds_since(start));
   }
   return median(seconds);
 }
@@ -71,12 +62,13 @@ ExitCode bench_step(const BenchCommand& command, World& world) {
   for (int round = 0; round < kRounds; ++round) {
     const auto start = Clock::now();
     trainer->run_steps(steps);
-    step_s.push_back(seconds_since(start) / static_cast<double>(steps));
+    step_s.push_back(trainer::seconds_since(start) / static_cast<double>(steps));
     product_s.push_back(products.seconds(steps / 2 + 1));
   }
   const double step = median(step_s), product = median(product_s);
   const double batch = static_cast<double>(settings.train.batch_size);
   const double workers = static_cast<double>(training->team->size()) * world.ranks().size();
+  const double peak_mb = static_cast<double>(doctor::peak_memory_bytes()) / (1 << 20);
   const Json result = {{"bench", "step"},
                        {"config", training->config.name},
                        {"ranks", world.ranks().size()},
@@ -91,7 +83,7 @@ ExitCode bench_step(const BenchCommand& command, World& world) {
                        {"product_limit_examples_per_s", workers * batch / product},
                        {"product_limit_share", product / (workers * step)},
                        {"product_gflops_per_thread", products.flops() / product * 1e-9},
-                       {"peak_rss_mb", peak_rss_mb()},
+                       {"peak_rss_mb", peak_mb},
                        {"mkl_branch", models::mkl_branch()},
                        {"version", trainer::build_info().elbow}};
   show_bench(
@@ -105,8 +97,7 @@ ExitCode bench_step(const BenchCommand& command, World& world) {
                   step * 1e3, *std::ranges::min_element(step_s) * 1e3,
                   *std::ranges::max_element(step_s) * 1e3, kRounds, steps, batch / step,
                   world.ranks().size(), training->team->size(), product * 1e3,
-                  products.flops() / product * 1e-9, 100 * product / (workers * step),
-                  peak_rss_mb()));
+                  products.flops() / product * 1e-9, 100 * product / (workers * step), peak_mb));
   return ExitCode::kDone;
 }
 

@@ -18,15 +18,6 @@ constexpr int kRounds = 5;
 constexpr int64_t kMostRowsOnCpu = 64, kMostRowsOnGpu = 1024;
 constexpr double kLongest = 4;  // seconds of a pack's step, behind which larger ones are left out
 
-// A sweep's first trial stands for all.
-ParsedConfig config_of_row(const BenchCommand& command) {
-  if (command.config && sweep::describes_sweep(*command.config)) {
-    const auto sweep = sweep::parse_sweep(*command.config, command.words, current_environment());
-    return config_of(sweep, sweep.space.trial(0));
-  }
-  return parse_config(command.config, command.words, current_environment());
-}
-
 struct PackLine {
   int64_t rows = 0;
   double memory_bytes = 0;
@@ -62,7 +53,9 @@ std::vector<PackLine> measure(Training& training, World& world) {
 }  // namespace
 
 ExitCode bench_sweep(const BenchCommand& command, World& world) {
-  const auto training = prepare_training(world, [&] { return config_of_row(command); });
+  const auto training = prepare_training(world, [&] {
+    return sweep::first_config(command.config, command.words, current_environment());
+  });
   const auto& settings = training->config.settings;
   training->trainer.reset();  // its memory is none of the packs'
   const auto lines = measure(*training, world);

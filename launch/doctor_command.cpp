@@ -66,18 +66,6 @@ void pretend(World& world, const nlohmann::json& facts_by_rank, RankFacts& facts
   });
 }
 
-// Of a sweep's file, its first trial.
-ParsedConfig configuration(const DoctorCommand& command) {
-  if (command.config) {
-    const auto level = level_from_file(*command.config);
-    if (std::ranges::any_of(level, [](const Given& given) { return is_sweep_key(given.key); })) {
-      const auto sweep = sweep::parse_sweep(*command.config, command.words, current_environment());
-      return config_of(sweep, sweep.space.trial(0));
-    }
-  }
-  return parse_config(command.config, command.words, current_environment());
-}
-
 RankFacts own_facts(World& world, const trainer::Settings& settings) {
   const auto& session = world.session();
   RankFacts facts{.rank = session.rank(),
@@ -124,7 +112,9 @@ void try_training(World& world, const DoctorCommand& command, const ParsedConfig
 ExitCode run_doctor(const DoctorCommand& command, World& world) {
   auto& ranks = world.ranks();
   const auto pretended = pretended_facts(world, command);
-  const auto config = shared_config(world, [&] { return configuration(command); });
+  const auto config = shared_config(world, [&] {
+    return sweep::first_config(command.config, command.words, current_environment());
+  });
   auto facts = own_facts(world, config.settings);
   auto data = doctor::load_data(config.settings.data, facts.data);
   facts.clock = doctor::compare_clocks(ranks);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "comm/cuda_library.h"
 #include "comm/text.h"
@@ -19,11 +20,6 @@ namespace {
 using doctor::bytes_text;
 using doctor::duration_text;
 constexpr size_t kMostMeasured = 8;  // shapes; the others take as long as their mean
-
-bool has_data_axis(const sweep::SweepConfig& sweep) {
-  return std::ranges::any_of(sweep.space.axes(),
-                             [](const auto& axis) { return axis.key().starts_with("data."); });
-}
 
 doctor::StepCost cost_of_pack(const trainer::Settings& settings, int64_t rows,
                               const trainer::Dataset& data, comm::Communicator& group,
@@ -73,6 +69,11 @@ std::string run_files_text(const trainer::Settings& settings, const doctor::Esti
   return text;
 }
 
+int64_t SweepPlan::trials() const {
+  return std::accumulate(shapes.begin(), shapes.end(), int64_t{0},
+                         [](int64_t sum, const auto& shape) { return sum + shape.trials; });
+}
+
 SweepPlan plan_sweep(const sweep::SweepConfig& sweep, const sweep::Shard& shard, int64_t groups,
                      int64_t ranks_per_group, int64_t rows_per_pack) {
   SweepPlan plan{
@@ -102,11 +103,9 @@ double seconds_of(const SweepPlan& plan) {
 
 std::string plan_text(const sweep::SweepConfig& sweep, const SweepPlan& plan) {
   constexpr size_t kMost = 20;
-  int64_t trials = 0;
-  for (const auto& shape : plan.shapes) trials += shape.trials;
   std::string text =
-      fmt::format("plan       {} trials, packs of {} row{}{}, {} group{} of {} rank{}\n", trials,
-                  plan.rows_per_pack, plan.rows_per_pack == 1 ? "" : "s",
+      fmt::format("plan       {} trials, packs of {} row{}{}, {} group{} of {} rank{}\n",
+                  plan.trials(), plan.rows_per_pack, plan.rows_per_pack == 1 ? "" : "s",
                   plan.rows_measured ? " (measured)" : "", plan.groups, plan.groups == 1 ? "" : "s",
                   plan.ranks_per_group, plan.ranks_per_group == 1 ? "" : "s");
   for (const auto& shape : plan.shapes) {
@@ -127,12 +126,10 @@ std::string plan_text(const sweep::SweepConfig& sweep, const SweepPlan& plan) {
 }
 
 std::string sweep_files_text(const SweepPlan& plan, const std::string& folder) {
-  int64_t trials = 0;
-  for (const auto& shape : plan.shapes) trials += shape.trials;
   return fmt::format(
       "files      into {}: sweep.cfg, ledger.jsonl, results.csv, result.json, sweep.lock\n"
       "           trials/: {} folders like a run's, with checkpoints of {} each\n",
-      folder, trials, bytes_text(plan.checkpoint_bytes));
+      folder, plan.trials(), bytes_text(plan.checkpoint_bytes));
 }
 
 void measure_plan(SweepPlan& plan, const sweep::SweepConfig& sweep, const trainer::Dataset& data,
@@ -143,7 +140,7 @@ void measure_plan(SweepPlan& plan, const sweep::SweepConfig& sweep, const traine
   for (auto& shape : plan.shapes) {
     const auto settings = config_of(sweep, sweep.space.trial(shape.first_trial)).settings;
     world.together([&] {
-      const bool own_data = has_data_axis(sweep);
+      const bool own_data = sweep.has_data_axis();
       const auto other = own_data ? trainer::load_dataset(settings.data) : trainer::Dataset{};
       const auto& examples = own_data ? other : data;
       const auto per_epoch = trainer::steps_in_epoch(settings.train, examples);

@@ -40,6 +40,8 @@ struct SweepPlan {
   bool rows_measured = false;  // sweep.rows_per_pack = auto
   std::vector<PlannedShape> shapes;
   int64_t checkpoint_bytes = 0;  // of one trial of the first shape
+
+  int64_t trials() const;
 };
 
 // By shape and pack, without times. Pure.

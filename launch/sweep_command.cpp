@@ -15,13 +15,12 @@
 #include "launch/dry_run.h"
 #include "launch/loss_outlook.h"
 #include "launch/resume.h"
-#include "launch/sweep/ledger_reader.h"
+#include "launch/sweep/ledger.h"
 #include "launch/sweep/warm_starts.h"
 #include "launch/sweep_office.h"
 #include "launch/terminal.h"
 #include "launch/training.h"
 #include "trainer/checkpoint.h"
-#include "trainer/file_bytes.h"
 
 namespace elbow::launch {
 namespace {
@@ -52,13 +51,11 @@ void check_trial(const SweepConfig& sweep, int64_t trial, const trainer::Dataset
                  bool loads) {
   const auto plan = sweep.space.trial(trial);
   const auto settings = config_of(sweep, plan).settings;
-  const bool own_data = std::ranges::any_of(
-      sweep.space.axes(), [](const auto& axis) { return axis.key().starts_with("data."); });
   const auto sentence = [&](const std::exception& error) {
     return fmt::format("trial {} ({}) cannot be: {}", trial, described(sweep, plan), error.what());
   };
   try {
-    if (!own_data) {
+    if (!sweep.has_data_axis()) {
       trainer::model_of(settings, data);
     } else if (loads) {
       trainer::model_of(settings, trainer::load_dataset(settings.data));
@@ -75,8 +72,7 @@ void check_trials(const SweepConfig& sweep, const trainer::Dataset& data, bool l
     if (settings.train.on_nonfinite == "rollback")
       throw SettingError(
           "train.on_nonfinite = rollback does not work in a sweep, where a trial that is not "
-          "finite "
-          "fails alone: leave it at stop");
+          "finite fails alone: leave it at stop");
   };
   refuse_rollback(sweep.base.settings);
   const sweep::TrialShapes shapes(sweep);
@@ -87,6 +83,13 @@ void check_trials(const SweepConfig& sweep, const trainer::Dataset& data, bool l
     refuse_rollback(config_of(sweep, sweep.space.trial(trial)).settings);
     check_trial(sweep, trial, data, loads);
   }
+}
+
+int64_t divided_up(int64_t number, int64_t parts) { return (number + parts - 1) / parts; }
+
+// At most.
+int64_t trials_of(const SweepConfig& sweep, const sweep::Shard& shard) {
+  return divided_up(sweep.space.trials(), shard.count);
 }
 
 // The fewest leaves of any trial in exact mode, which are the most ranks that a group may have.
@@ -106,12 +109,10 @@ int64_t ranks_per_group(const SweepConfig& sweep, const sweep::Shard& shard, int
   if (given > most)
     throw SettingError(
         fmt::format("sweep.ranks_per_group = {} is more than the {} leaves of train.reproducible = "
-                    "exact: choose "
-                    "at most {}, or set train.leaves = {}",
+                    "exact: choose at most {}, or set train.leaves = {}",
                     given, most, most, given));
   if (given > 0) return std::min(given, ranks);
-  const int64_t trials = (sweep.space.trials() + shard.count - 1) / shard.count;
-  return std::clamp<int64_t>(ranks / std::max<int64_t>(1, trials), 1, most);
+  return std::clamp<int64_t>(ranks / std::max<int64_t>(1, trials_of(sweep, shard)), 1, most);
 }
 
 // The MKL branch that the trials of an earlier launch have; "" where there are none.
@@ -178,16 +179,8 @@ void look_at_ledger(const SweepCommand& command, const SweepConfig& sweep,
   const auto found = found_sweep(command, shard);
   if (!found) return trainer::RunDirectory::require_creatable(command.out.value_or("runs"));
   const SweepDirectory directory(*found, shard);
-  const auto bytes = trainer::read_file(directory.ledger());
-  const auto contents =
-      sweep::ledger_from_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
-                              directory.ledger().string())
-          .contents;
-  if (contents.head.fingerprint != sweep_fingerprint(sweep))
-    throw trainer::SettingError(
-        fmt::format("{} was begun with other trials than these settings describe: leave its axes "
-                    "and settings as they are in {}, or choose another folder with --out",
-                    directory.ledger().string(), directory.config().string()));
+  const auto contents = sweep::read_ledger(directory.ledger());
+  require_same_sweep(contents, sweep, directory);
   const auto finished = std::ranges::count_if(
       contents.trials, [](const auto& trial) { return is_finished(trial.state); });
   fmt::print(report_stream(), "ledger     {} trials are finished, and count in the plan below\n",
@@ -197,20 +190,17 @@ void look_at_ledger(const SweepCommand& command, const SweepConfig& sweep,
 // In place of training, when all that could be refused has been checked.
 ExitCode tell_plan(World& world, const SweepCommand& command, const SweepConfig& sweep,
                    const sweep::Shard& shard, const Devices& devices, const trainer::Dataset& data,
-                   trainer::ThreadTeam& team, Cluster& cluster, int64_t per_group) {
+                   trainer::ThreadTeam& team, Cluster& cluster, int64_t per_group,
+                   int64_t trials_per_group) {
   auto group = cluster.split(devices);
-  auto plan = plan_sweep(sweep, shard, cluster.groups(), per_group, /*rows_per_pack=*/1);
-  int64_t trials = 0;
-  for (const auto& shape : plan.shapes) trials += shape.trials;
   int64_t rows = sweep.settings.rows_per_pack;
   const bool automatic = rows == 0;
   world.together([&] {
     if (automatic)
       rows = cluster::rows_per_pack(config_of(sweep, sweep.space.trial(0)).settings, data, *group,
-                                    team, devices.own,
-                                    (trials + cluster.groups() - 1) / cluster.groups());
+                                    team, devices.own, trials_per_group);
   });
-  plan = plan_sweep(sweep, shard, cluster.groups(), per_group, rows);
+  auto plan = plan_sweep(sweep, shard, cluster.groups(), per_group, rows);
   plan.rows_measured = automatic;
   measure_plan(plan, sweep, data, world, *group, devices, team);
   const auto memory = memory_lines(world, devices);
@@ -273,11 +263,13 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
                            std::getenv("SLURM_JOB_END_TIME"));
   interruption.request_at(deadline.time, deadline.reason);
   Cluster cluster(world, per_group);
+  const int64_t trials_per_group = divided_up(trials_of(sweep, shard), cluster.groups());
   log.tell(fmt::format("is ready to train in group {} on {} with {} threads: {}",
                        cluster.group_of(world.session().rank()), devices.own.str(), team.size(),
                        devices.why));
   if (command.dry_run)
-    return tell_plan(world, command, sweep, shard, devices, data, team, cluster, per_group);
+    return tell_plan(world, command, sweep, shard, devices, data, team, cluster, per_group,
+                     trials_per_group);
 
   SweepOffice office(sweep, shard);
   const std::filesystem::path folder = world.from_rank_0([&] {
@@ -317,20 +309,18 @@ ExitCode sweep_on(World& world, const SweepCommand& command,
        .write_end =
            [&](const std::string& failure) { return static_cast<int>(office.write_end(failure)); },
        .give_up = [&](const std::exception& error) { give_up(world, error); }});
-  const int64_t trials = (sweep.space.trials() + shard.count - 1) / shard.count;
-  const cluster::GroupParts parts{
-      .sweep = sweep,
-      .directory = directory,
-      .arguments = arguments,
-      .mailbox = *mailbox,
-      .devices = devices,
-      .device_name = devices.names.at(rank),
-      .team = team,
-      .interruption = interruption,
-      .group = cluster.group_of(rank),
-      .trials_per_group = (trials + cluster.groups() - 1) / cluster.groups(),
-      .tell = [&](const std::string& sentence) { view.note(sentence); },
-      .log = [&](const std::string& sentence) { log.tell(sentence); }};
+  const cluster::GroupParts parts{.sweep = sweep,
+                                  .directory = directory,
+                                  .arguments = arguments,
+                                  .mailbox = *mailbox,
+                                  .devices = devices,
+                                  .device_name = devices.names.at(rank),
+                                  .team = team,
+                                  .interruption = interruption,
+                                  .group = cluster.group_of(rank),
+                                  .trials_per_group = trials_per_group,
+                                  .tell = [&](const std::string& sentence) { view.note(sentence); },
+                                  .log = [&](const std::string& sentence) { log.tell(sentence); }};
   const int code = run_group(parts, std::move(group), std::move(data));
   cluster::say_farewell(*mailbox, world.ranks(), parts.group);
   world.ranks().agree(true);  // mpirun ends the others when the first one leaves with 75

@@ -65,12 +65,13 @@ std::optional<std::filesystem::path> found_sweep(const SweepCommand& command,
   return std::nullopt;
 }
 
-void SweepOffice::require_same_sweep() const {
-  if (ledger_->contents().head.fingerprint == sweep_fingerprint(sweep_)) return;
+void require_same_sweep(const sweep::LedgerContents& ledger, const sweep::SweepConfig& sweep,
+                        const SweepDirectory& directory) {
+  if (ledger.head.fingerprint == sweep_fingerprint(sweep)) return;
   throw SettingError(fmt::format(
       "{} was begun with other trials than these settings describe: leave its axes and settings as "
       "they are in {}, or choose another folder with --out",
-      directory_->ledger().string(), directory_->config().string()));
+      directory.ledger().string(), directory.config().string()));
 }
 
 void SweepOffice::open(const SweepCommand& command) {
@@ -80,7 +81,7 @@ void SweepOffice::open(const SweepCommand& command) {
   lock_.emplace(directory_->lock(), kLockPatience);
   if (std::filesystem::exists(directory_->ledger())) {
     ledger_.emplace(sweep::Ledger::open(directory_->ledger(), &*lock_));
-    require_same_sweep();
+    require_same_sweep(ledger_->contents(), sweep_, *directory_);
   } else {
     trainer::replace_text_file(directory_->config(), effective_sweep(sweep_));
     std::filesystem::create_directories(folder / "trials");
@@ -95,7 +96,7 @@ void SweepOffice::take_over(const std::filesystem::path& folder) {
   directory_.emplace(folder, shard_);
   lock_.emplace(directory_->lock(), kLockPatience);
   ledger_.emplace(sweep::Ledger::open(directory_->ledger(), &*lock_));
-  require_same_sweep();
+  require_same_sweep(ledger_->contents(), sweep_, *directory_);
 }
 
 cluster::Coordinator& SweepOffice::begin(std::vector<std::string> hosts,

@@ -22,6 +22,10 @@ namespace elbow::launch {
 std::optional<std::filesystem::path> found_sweep(const SweepCommand& command,
                                                  const sweep::Shard& shard);
 
+// Throws trainer::SettingError where the ledger in this folder is of other trials.
+void require_same_sweep(const sweep::LedgerContents& ledger, const sweep::SweepConfig& sweep,
+                        const cluster::SweepDirectory& directory);
+
 class SweepOffice {
  public:
   // All must outlive it. hosts: of the groups.
@@ -43,8 +47,6 @@ class SweepOffice {
   ExitCode write_end(const std::string& failure) const;
 
  private:
-  void require_same_sweep() const;
-
   const sweep::SweepConfig& sweep_;
   sweep::Shard shard_;
   std::optional<cluster::SweepDirectory> directory_;

@@ -8,15 +8,12 @@
 #include "trainer/checkpoint_rules.h"
 #include "trainer/error.h"
 #include "trainer/posterior_trace.h"
+#include "trainer/seconds_since.h"
 
 namespace elbow::trainer {
 namespace {
 
 constexpr int kFailed = 1;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 }  // namespace
 

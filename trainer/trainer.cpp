@@ -11,6 +11,7 @@
 #include "trainer/error.h"
 #include "trainer/metric_sums.h"
 #include "trainer/pixel_counts.h"
+#include "trainer/seconds_since.h"
 
 namespace elbow::trainer {
 namespace {
@@ -19,10 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kStragglerSteps = 256;    // between two comparisons of the ranks
 constexpr double kStragglerSeconds = 10.0;  // of work, before anybody is called slow
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // By any rank, which has voted in every row that stepped.
 bool stop_wanted(const at::Tensor& step_sums) {

@@ -14,6 +14,7 @@
 #include "trainer/checkpoint_exchange.h"
 #include "trainer/healing.h"
 #include "trainer/run_record.h"
+#include "trainer/seconds_since.h"
 #include "trainer/takeover.h"
 
 namespace elbow::trainer {
@@ -22,10 +23,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kDone = 0, kFailed = 1, kResumable = 75, kUnresumable = 86;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::string early_stop_text(const SplitMetrics& best, int64_t patience) {
   return fmt::format("stopped early: {} epochs without a better elbo on split '{}' than epoch {}'s",

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "launch/doctor/places.h"
+#include "trainer/seconds_since.h"
 
 namespace elbow::launch::doctor {
 namespace {
@@ -18,10 +19,6 @@ constexpr int64_t kLeastSteps = 5, kMostSteps = 200;
 constexpr double kMeasuredSeconds = 0.5;
 constexpr int64_t kMeasuredExamples = 2000;
 constexpr double kForwardShare = 1.0 / 3;  // of a step's work: backward is two products for its one
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Rank 0's number on all ranks.
 double of_rank_0(comm::Communicator& ranks, double value) {
@@ -36,7 +33,7 @@ double step_seconds(trainer::Trainer& trainer, comm::Communicator& ranks) {
     const auto start = Clock::now();
     trainer.run_steps(steps);
     ranks.barrier();
-    return seconds_since(start) / static_cast<double>(steps);
+    return trainer::seconds_since(start) / static_cast<double>(steps);
   };
   const double first = of_rank_0(ranks, run(kWarmUpSteps));
   const auto steps = static_cast<int64_t>(kMeasuredSeconds / std::max(first, 1e-6));
@@ -59,7 +56,7 @@ double evaluation_seconds(trainer::Trainer& trainer, const trainer::Dataset& dat
   const auto measure = [&] {
     const auto start = Clock::now();
     trainer.evaluate_row(0, some, trainer::SplitId::kTest);
-    return seconds_since(start);
+    return trainer::seconds_since(start);
   };
   measure();  // counts the mean picture once
   return of_rank_0(ranks, measure()) * examples / static_cast<double>(count);

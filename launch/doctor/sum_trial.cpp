@@ -6,6 +6,9 @@
 #include <chrono>
 #include <vector>
 
+#include "launch/bench.h"
+#include "trainer/seconds_since.h"
+
 namespace elbow::launch::doctor {
 namespace {
 
@@ -14,16 +17,6 @@ constexpr int64_t kSmall = 8, kLarge = int64_t{4} << 20;  // bytes
 constexpr int64_t kNumberBytes = 4;
 constexpr int kWarmUp = 3;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + std::ssize(values) / 2;
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
-
 // One sum, begun by all at once and waited for.
 double timed_sum(comm::Communicator& ranks, at::Tensor numbers) {
   ranks.barrier();
@@ -31,7 +24,7 @@ double timed_sum(comm::Communicator& ranks, at::Tensor numbers) {
   ranks.all_reduce_sum(numbers.zero_());
   ranks.wait();
   static_cast<void>(numbers[0].item<float>());  // a GPU has done it
-  return seconds_since(start);
+  return trainer::seconds_since(start);
 }
 
 // Rank 0 says how often: all must do the same number.
@@ -73,7 +66,7 @@ ClockFacts compare_clocks(comm::Communicator& ranks) {
     const auto start = Clock::now();
     ranks.barrier();
     const double now = wall_clock();
-    const double barrier_s = seconds_since(start);
+    const double barrier_s = trainer::seconds_since(start);
     auto of_rank_0 = at::full({1}, now, at::kDouble);
     ranks.broadcast(of_rank_0, 0);
     if (barrier_s < best.uncertainty_s)

@@ -12,6 +12,7 @@
 #include "launch/cluster/coordinator_desk.h"
 #include "launch/simulation/pretended_training.h"
 #include "launch/sweep/study_head.h"
+#include "trainer/seconds_since.h"
 
 namespace elbow::launch::simulation {
 namespace {
@@ -20,10 +21,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr double kViewPause = 0.5;  // as of a sweep's view
 constexpr double kPatience = 10;    // virtual seconds without an event before all counts as stuck
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 template <class TimePoint>
 TimePoint at(double seconds) {
@@ -94,7 +91,7 @@ Simulation::Simulation(const sweep::SweepConfig& sweep, const SimulationSettings
     time_.plan(0, [&group = groups_.back()] { group.report(); });
   }
   plan_deaths();
-  result_.start_s = seconds_since(start_);
+  result_.start_s = trainer::seconds_since(start_);
 }
 
 // What an earlier coordinator has written down is all that the next one knows.
@@ -169,8 +166,9 @@ void Simulation::turn() {
   const double busy = cpu_seconds() - cpu;
   result_.coordinator_s += busy;
   if (settings_.work_takes_time)  // CPU time, which other programs disturb least, or the disk's
-    time_.advance_to(now +
-                     (settings_.sync == sweep::Ledger::Sync::kNever ? busy : seconds_since(begin)));
+    time_.advance_to(now + (settings_.sync == sweep::Ledger::Sync::kNever
+                                ? busy
+                                : trainer::seconds_since(begin)));
   const int64_t coordinator = coordinators_;
   mailbox_.take_away([this, coordinator](int rank, const std::string& letter) {
     time_.plan(time_.now() + settings_.answer_s, [this, coordinator, rank, letter] {

@@ -172,6 +172,18 @@ bool describes_sweep(const std::filesystem::path& file) {
                      [](const Given& given) { return is_sweep_key(given.key); });
 }
 
+ParsedConfig first_config(const std::optional<std::filesystem::path>& file,
+                          const std::vector<std::string>& words, const Environment& environment) {
+  if (!file || !describes_sweep(*file)) return parse_config(file, words, environment);
+  const auto sweep = parse_sweep(*file, words, environment);
+  return config_of(sweep, sweep.space.trial(0));
+}
+
+bool SweepConfig::has_data_axis() const {
+  return std::ranges::any_of(space.axes(),
+                             [](const auto& axis) { return axis.key().starts_with("data."); });
+}
+
 std::string effective_sweep(const SweepConfig& sweep) {
   return effective_config(sweep.base, /*observed=*/std::nullopt) +
          sweep_section(sweep, /*what_trials_are=*/false);

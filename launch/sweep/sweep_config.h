@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,7 @@ struct SweepConfig {
   SearchSpace space;
 
   const std::string& name() const { return base.name; }  // of the file, without folder and ending
+  bool has_data_axis() const;                            // trials may differ in their data
 };
 
 // Throws trainer::SettingError: one sentence with the key, its value, its origin, what is allowed
@@ -56,5 +58,10 @@ ParsedConfig config_of(const SweepConfig& sweep, const TrialPlan& plan);
 
 // "objective.kl_wt = 0.001, train.seed = 2": what tells the trial from the others.
 std::string described(const SweepConfig& sweep, const TrialPlan& plan);
+
+// Of a file that may be a sweep's or a run's, or of none: a sweep's first trial stands for all.
+// Errors as of parse_sweep() and parse_config().
+ParsedConfig first_config(const std::optional<std::filesystem::path>& file,
+                          const std::vector<std::string>& words, const Environment& environment);
 
 }  // namespace elbow::launch::sweep
