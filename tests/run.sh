@@ -14,5 +14,4 @@ package_options=(--tests)
 set_up_and_build all
 echo "== tests"
 cd "$build_folder"
-# A failure on a busy machine is told, and the test is run once more.
-exec ctest --output-on-failure --no-tests=error --repeat until-pass:2 --parallel "$(nproc)" "${selection[@]}" "$@"
+exec ctest --output-on-failure --no-tests=error --parallel "$(nproc)" "${selection[@]}" "$@"

@@ -20,8 +20,9 @@ in_mid_epoch() {
   local steps
   steps=$(value "$1/result.json" steps_done) && test $((steps % 100)) -gt 0
 }
-# Processes of this test's program, by their run folder.
-ranks_of() { pgrep -f -- "^$program train .*--out $1\$"; }
+# Processes of this test's program, by their run folder; another test's are elsewhere.
+ranks_of() { pgrep -f -- "^$program train .*--out $1\$" | while read -r p; do
+  [[ $(readlink "/proc/$p/cwd") == "$folder" ]] && echo "$p"; done; }
 none_left() { [[ -z $(ranks_of "$1") ]]; }
 readable() { "$python" -c "import sys; from safetensors.numpy import load_file; assert len(load_file(sys.argv[1])) == 10" "$1"; }
 

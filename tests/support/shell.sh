@@ -17,6 +17,7 @@ python=${ELBOW_PYTHON:-$(dirname "$ELBOW_MPIRUN")/python}
 
 failures=0
 folder=$(mktemp -d)
+export PRTE_MCA_prte_local_tmpdir_base=$folder.mpi  # mpirun stumbles over what another, killed one has left (launch/elbow)
 cd "$folder" || exit 1
 leave() {
   local process
@@ -24,7 +25,7 @@ leave() {
     [[ ${process##*/} != "$$" && $(readlink "$process/cwd" 2>/dev/null) == "$folder"* ]] &&
       kill -KILL "${process##*/}" 2>/dev/null
   done
-  cd / && rm -rf "$folder"
+  cd / && rm -rf "$folder" "$folder.mpi"
 }
 trap leave EXIT
 
