@@ -122,7 +122,7 @@ mend_link host2
 export ELBOW_LINK_TIMEOUT=3
 run=busy
 start on host1 "$launcher" --heal-hosts --host host1,host2 train "$repository/configs/kl_vae.cfg" data.source=idx \
-  data.dir="$folder/digits" model.encoder=512 model.decoder=512 objective.kind=iwae objective.samples=100 \
+  data.dir="$folder/digits" model.encoder=512 model.decoder=512 objective.kind=iwae objective.samples=400 \
   train.batch_size=1500 train.steps=2 train.threads=1 --progress none --out $run
 check "ranks that compute for longer than others would wait for a host are not taken for dead" ended 0
 check "a step was that long" test "$(grep -o '"seconds":[0-9]*' $run/metrics.jsonl | head -n 1 | tr -dc 0-9)" -gt 3

@@ -3,6 +3,7 @@
 # groups do not stop, and every trial ends once with the bits that it has alone. A moment is a line of the ledger, not a time.
 #   sweep_handover_test.sh PROGRAM LAUNCHER
 source "$(dirname "$0")/../support/shell.sh" "$@"
+source "$repository/tests/support/disturbed_sweeps.sh"
 if [[ -z $ELBOW_OPEN_MPI ]] || ((${ELBOW_OPEN_MPI%%.*} < 5)); then
   echo "skipped: this MPI cannot go on without a rank"
   exit 77
@@ -17,31 +18,6 @@ slow=(checkpoint.every_steps=2 log.pictures_every=1)  # some seconds, so that no
 "$program" sweep "${recipe[@]}" sweep.rows_per_pack=1 --out whole >out 2>&1
 check "the undisturbed sweep ends" same $? 0
 
-trial() { printf '%s/trials/%06d' "$1" "$2"; }
-# ends RUN   how often each trial was ended, and how: "8 [(1,)]" where all are complete once.
-ends() { "$python" -c '
-import json, sys
-ended = {}
-for line in open(sys.argv[1]):
-    entry = json.loads(line)
-    if entry["op_code"] == 6 and entry["state"] != 0: ended.setdefault(entry["trial_id"], []).append(entry["state"])
-print(len(ended), sorted({tuple(states) for states in ended.values()}))' "$1/ledger.jsonl"; }
-is_whole() {  # NAME WHAT
-  local t wrong=0
-  check "$2: all trials are complete, once each" same "$(ends "$1")" "$trials [(1,)]"
-  for ((t = 0; t < trials; ++t)); do
-    [[ $(weights_of "$(trial "$1" $t)") == "$(weights_of "$(trial whole $t)")" &&
-      $(metrics_of "$(trial "$1" $t)") == "$(metrics_of "$(trial whole $t)")" ]] || { wrong=$((wrong + 1)) && echo "trial $t differs"; }
-  done
-  check "$2: with their bits" same $wrong 0
-}
-rank_of() {  # NAME RANK
-  local p
-  for p in $(pgrep -f -- "^$program .*--out $1\$"); do
-    [[ $(cat "/proc/$p/comm" 2>/dev/null) != elbow-guard ]] &&
-      tr '\0' '\n' 2>/dev/null <"/proc/$p/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$2" && echo "$p"
-  done
-}
 lines() { cat "$1/ledger.jsonl" 2>/dev/null | grep -c "$2"; }    # NAME PATTERN
 has() { (($(lines "$1" "$2") >= $3)); }                          # NAME PATTERN COUNT
 epoch_told='"op_code":7' trial_begun='"op_code":4' trial_ended='"op_code":6'

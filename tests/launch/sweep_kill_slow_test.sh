@@ -4,6 +4,7 @@
 # and Optuna reads each ledger (where PyPI can be reached).    sweep_kill_slow_test.sh PROGRAM LAUNCHER
 # ELBOW_SWEEPS   how many sweeps (3)      ELBOW_SWEEP_SEED   which moments and ranks (1)
 source "$(dirname "$0")/../support/shell.sh" "$@"
+source "$repository/tests/support/disturbed_sweeps.sh"
 sweeps=${ELBOW_SWEEPS:-3}
 seed=${ELBOW_SWEEP_SEED:-1}
 trials=16
@@ -18,19 +19,6 @@ optuna=$("$repository/tests/support/python_environment.sh" optuna "$repository/t
 "$program" sweep "${recipe[@]}" sweep.rows_per_pack=1 --out whole >out 2>&1
 check "the undisturbed sweep ends" same $? 0
 check "with all its trials" same "$(value whole/result.json complete)" $trials
-
-# The ranks of a sweep; their guards have another name.
-ranks_of() { pgrep -f -- "^$program (sweep|resume) .*$1( |\$)" | while read -r p; do
-  [[ $(cat "/proc/$p/comm" 2>/dev/null) == elbow-guard ]] || echo "$p"; done; }
-none_left() { [[ -z $(ranks_of "$1") ]]; }
-trial() { printf '%s/trials/%06d' "$1" "$2"; }
-ledger_of() { "$python" -c '
-import json, sys
-ended = {}
-for line in open(sys.argv[1]):
-    entry = json.loads(line)
-    if entry["op_code"] == 6 and entry["state"] != 0: ended.setdefault(entry["trial_id"], []).append(entry["state"])
-print(len(ended), sorted({tuple(states) for states in ended.values()}))' "$1/ledger.jsonl"; }
 
 # A moment is so many lines of the ledger, and a part of the time that a few lines take.
 lines_of() { cat "$1/ledger.jsonl" 2>/dev/null | wc -l; }
@@ -72,11 +60,9 @@ for ((run = 1; run <= sweeps; ++run)); do
     ((code == 75 || launch < 4)) || { complain "launch $launch ended with $code" && cat stderr; }
   done
   ((code == 0)) || { complain "it did not end: $code" && cat stderr; }
-  [[ $(ledger_of "run-$run") == "$trials [(1,)]" ]] || complain "the ledger has $(ledger_of "run-$run")"
-  for ((t = 0; t < trials; ++t)); do
-    [[ $(weights_of "$(trial "run-$run" $t)") == "$(weights_of "$(trial whole $t)")" &&
-      $(metrics_of "$(trial "run-$run" $t)") == "$(metrics_of "$(trial whole $t)")" ]] || complain "trial $t differs"
-  done
+  [[ $(ends_of "run-$run") == "$trials [(1,)]" ]] || complain "the ledger has $(ends_of "run-$run")"
+  different=$(differing_trials "run-$run")
+  [[ -z $different ]] || complain "$different"
   [[ -z $optuna ]] || "$optuna/bin/python" "$repository/tests/optuna/read_sweep.py" "run-$run" >read.out 2>&1 ||
     { complain "Optuna reads something else" && tail -n 3 read.out; }
 done

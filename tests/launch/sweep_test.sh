@@ -2,6 +2,7 @@
 # A sweep trains each trial to the bits that it has alone, in any packing, on any number of ranks, and whatever is killed on the
 # way; a trial that diverges fails alone.    sweep_test.sh PROGRAM LAUNCHER
 source "$(dirname "$0")/../support/shell.sh" "$@"
+source "$repository/tests/support/disturbed_sweeps.sh"
 few_digits digits 600 100  # with 100 for validation 8 steps an epoch of 64; the last has 52 examples
 
 cat >small.cfg <<CFG
@@ -40,7 +41,6 @@ sweep() {
   "$launcher" -n "$ranks" sweep small.cfg "$@" --out "$name" --progress plain >"$name.out" 2>"$name.err" </dev/null
   code=$?
 }
-trial() { printf '%s/trials/%06d' "$1" "$2"; }
 states() { "$python" -c '
 import json, sys
 state = {}
@@ -52,32 +52,21 @@ for line in open(sys.argv[1]):
 print("".join(str(state[t]) for t in sorted(state)))' "$1/ledger.jsonl"; }
 
 # --- Each alone ------------------------------------------------------------------------------------------------------------
-sweep one 1 sweep.rows_per_pack=1
+sweep whole 1 sweep.rows_per_pack=1
 check "on one rank, one row: it ends" same $code 0
-check "with all trials complete" same "$(states one)" 111111
-check "result.json says so" same "$(value one/result.json status) $(value one/result.json complete)" "complete $trials"
-check "and each trial's" same "$(value "$(trial one 3)/result.json" status)" complete
-check "results.csv has a line for each" same "$(wc -l <one/results.csv)" $((trials + 1))
+check "with all trials complete" same "$(states whole)" 111111
+check "result.json says so" same "$(value whole/result.json status) $(value whole/result.json complete)" "complete $trials"
+check "and each trial's" same "$(value "$(trial whole 3)/result.json" status)" complete
+check "results.csv has a line for each" same "$(wc -l <whole/results.csv)" $((trials + 1))
 for ((t = 0; t < trials; ++t)); do
-  "$program" train "$(trial one $t)/config.cfg" --out "alone-$t" --progress none >out 2>&1 || cat out
-  check "trial $t has the weights that it has alone" same "$(weights_of "$(trial one $t)")" "$(weights_of "alone-$t")"
-  check "and the metrics" same "$(metrics_of "$(trial one $t)")" "$(metrics_of "alone-$t")"
+  "$program" train "$(trial whole $t)/config.cfg" --out "alone-$t" --progress none >out 2>&1 || cat out
+  check "trial $t has the weights that it has alone" same "$(weights_of "$(trial whole $t)")" "$(weights_of "alone-$t")"
+  check "and the metrics" same "$(metrics_of "$(trial whole $t)")" "$(metrics_of "alone-$t")"
 done
 check "which differ between trials" differ "$(weights_of alone-0)" "$(weights_of alone-3)"
-check "report, evaluate and resume take a trial for a run" "$program" report "$(trial one 1)"
-"$program" evaluate "$(trial one 1)" --json >out 2>&1
+check "report, evaluate and resume take a trial for a run" "$program" report "$(trial whole 1)"
+"$program" evaluate "$(trial whole 1)" --json >out 2>&1
 check "evaluated anew it has its last line's numbers" matches out '"elbo_nats"'
-
-# is_whole NAME WHAT   all trials complete, once each, with the bits of those alone.
-is_whole() {
-  local t wrong=0
-  check "$2: all trials are complete, once each" same "$(states "$1")" 111111
-  for ((t = 0; t < trials; ++t)); do
-    [[ $(weights_of "$(trial "$1" $t)") == "$(weights_of alone-$t)" && $(metrics_of "$(trial "$1" $t)") == "$(metrics_of alone-$t)" ]] ||
-      { wrong=$((wrong + 1)) && echo "trial $t differs"; }
-  done
-  check "$2: with the weights and metrics that they have alone" same $wrong 0
-}
 for world in "1 1 3" "2 1 2" "3 1 1" "2 2 4" "3 2 2" "4 2 6"; do
   read -r ranks group rows <<<"$world"
   sweep packed "$ranks" sweep.ranks_per_group="$group" sweep.rows_per_pack="$rows"
@@ -99,7 +88,7 @@ check "result.json says interrupted" same "$(value stopped/result.json status)" 
 check "it goes on, in mid-epoch, on other ranks and in other packs" same $? 0
 is_whole stopped "stopped in mid-epoch and resumed"
 
-cp -r one unwritten
+cp -r whole unwritten
 rm unwritten/result.json "$(trial unwritten 3)/result.json"
 "$python" -c '
 import json
@@ -116,7 +105,7 @@ slow=(checkpoint.every_steps=2 log.pictures_every=1)  # some seconds, so that no
 begun() { compgen -G "$1/trials/*/checkpoints/step_*" >/dev/null; }
 killed() {  # NAME
   within 60 begun "$1"
-  mapfile -t victims < <(pgrep -f -- "^$program .*--out $1 ")
+  mapfile -t victims < <(ranks_of "$1")
   kill -KILL "${victims[@]}" 2>/dev/null
 }
 for ranks in 1 3; do
@@ -133,13 +122,6 @@ for ranks in 1 3; do
 done
 
 # --- One rank of three is lost ---------------------------------------------------------------------------------------------
-rank_of() {  # NAME RANK
-  local p
-  for p in $(pgrep -f -- "^$program .*--out $1 "); do
-    [[ $(cat "/proc/$p/comm" 2>/dev/null) != elbow-guard ]] &&
-      tr '\0' '\n' 2>/dev/null <"/proc/$p/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$2" && echo "$p"
-  done
-}
 lose() {  # NAME RANK WORD...   sets `code`
   local name=$1 rank=$2
   shift 2
@@ -199,8 +181,8 @@ refused() {  # CODE TEXT ARGUMENTS...
   check "... in one sentence" one_sentence err
   check "... that says so" contains err "$text"
 }
-refused 2 "holds a sweep already" sweep small.cfg --out one
-refused 2 "other trials" sweep small.cfg sweep.repeats=2 --resume auto --out one
+refused 2 "holds a sweep already" sweep small.cfg --out whole
+refused 2 "other trials" sweep small.cfg sweep.repeats=2 --resume auto --out whole
 refused 2 "rollback does not work in a sweep" sweep small.cfg train.on_nonfinite=rollback --out never
 refused 2 "(data.validation = 700, " sweep small.cfg sweep.search=grid sweep.data.validation='100, 700' --out never
 refused 2 "4 leaves" sweep small.cfg sweep.ranks_per_group=5 --out never

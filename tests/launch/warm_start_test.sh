@@ -2,11 +2,11 @@
 # sweep.warm_start: a trial begins with the last weights of one with a smaller weight of the KL, which one the sweep's file
 # decides; so its bits do not depend on ranks and packs, and it can be repeated alone.    warm_start_test.sh PROGRAM LAUNCHER
 source "$(dirname "$0")/../support/shell.sh" "$@"
+source "$repository/tests/support/disturbed_sweeps.sh"
 few_digits digits 300 100
 recipe=("$repository/configs/kl_vae.cfg" data.source=idx data.dir="$folder/digits" model.encoder=16 model.decoder=16
   train.batch_size=64 train.leaves=4 train.epochs=2 train.reproducible=exact train.threads=1 log.tensorboard=false
   sweep.objective.kl_wt='1e-1, 1e-2, 1e-3, 1e-4' sweep.warm_start=true --progress plain)
-trial() { printf '%s/trials/%06d' "$1" "$2"; }
 sources() { "$python" -c '
 import json, sys
 source = {}
