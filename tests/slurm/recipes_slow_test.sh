@@ -97,6 +97,7 @@ small_jobs 40
 export ELBOW_CFG_TRAIN__REPRODUCIBLE=exact
 trials_of() { (cd "$1" && sha256sum trials/*/checkpoints/step_000000640/model.safetensors); }
 "$program" sweep configs/sweep_kl.cfg --out whole_sweep --progress none >/dev/null 2>&1
+some_begun() { compgen -G "runs/sweep_kl/trials/*/checkpoints/step_*" >/dev/null; }
 some_done() { compgen -G "runs/sweep_kl/trials/*/result.json" >/dev/null; }
 submit launch/slurm/sweep.sbatch
 within 60 some_done && urgent_job
@@ -105,7 +106,7 @@ check "after a restart" has_restarted "$job" 1
 check "and its trials have the undisturbed sweep's weights" same "$(trials_of runs/sweep_kl)" "$(trials_of whole_sweep)"
 rm -r runs
 submit launch/slurm/array.sbatch
-within 60 some_done && urgent_job
+within 60 some_begun && urgent_job  # a task is short
 for task in 1 2 3 4; do
   check "a preempted array, task $task, completes" same "$(state_within 240 "${job}_$task")" COMPLETED
   has_restarted "${job}_$task" 1 && restarted=yes

@@ -78,30 +78,39 @@ TEST(Fencing, AnOwnerWhoseRunWasTakenOverStopsWithoutWriting) {
   }
 }
 
-// Rank 0 is lost to its peers, but lives: whoever lives keeps the lock.
-TEST(Fencing, SurvivorsOfARankThatStillWritesStopWithoutWriting) {
-  const tests::TemporaryDirectory folder;
-  const auto directory = RunDirectory::create(folder.path() / "run");
-  const auto settings = small_settings();
+// Trains on three hosts, of which the first is cut off in step 4. What rank 0 has besides:
+struct Owner {
+  const RunLock* lock = nullptr;  // null: epoch 7 of one that nobody holds any more
+  Observer* observer = nullptr;
+};
+void train_cut_off(const Settings& settings, const RunDirectory& directory, const Owner& owner) {
   const Interruption interruption;
-  const RunLock lock(directory.lock(), std::chrono::seconds(1));
   const auto train = [&](comm::Communicator& group, comm::ThreadWorld& world) {
     const int rank = group.rank();
     const auto ranks = tests::make_unreliable(world.communicator(rank), world, rank,
                                               {{0, 4, "gradient sum", 0, 0}});
     ThreadTeam team(1);
     Trainer trainer(settings, {row_of(settings, 35)}, data(), *ranks, team);
-    run_trial({.settings = settings,
-               .data = data(),
-               .ranks = *ranks,
-               .directory = directory,
-               .observer = nullptr,
-               .interruption = interruption,
-               .lock = rank == 0 ? &lock : nullptr,
-               .lock_patience = std::chrono::milliseconds(100)},
-              trainer);
+    TrialParts parts{.settings = settings,
+                     .data = data(),
+                     .ranks = *ranks,
+                     .directory = directory,
+                     .observer = rank == 0 ? owner.observer : nullptr,
+                     .interruption = interruption,
+                     .lock_patience = std::chrono::milliseconds(100)};
+    if (owner.lock == nullptr) parts.lock_epoch = 7;
+    if (rank == 0) parts.lock = owner.lock;
+    run_trial(parts, trainer);
   };
-  EXPECT_THROW(tests::spawn_ranks(3, train, {.hosts = {"node06", "node07", "node08"}}), LockLost);
+  tests::spawn_ranks(3, train, {.hosts = {"node06", "node07", "node08"}});
+}
+
+// Rank 0 is lost to its peers, but lives: whoever lives keeps the lock.
+TEST(Fencing, SurvivorsOfARankThatStillWritesStopWithoutWriting) {
+  const tests::TemporaryDirectory folder;
+  const auto directory = RunDirectory::create(folder.path() / "run");
+  const RunLock lock(directory.lock(), std::chrono::seconds(1));
+  EXPECT_THROW(train_cut_off(small_settings(), directory, {.lock = &lock}), LockLost);
   EXPECT_FALSE(std::filesystem::exists(directory.result()));
   for (const int64_t step : checkpoint_steps(directory)) EXPECT_LT(step, 4);
 }
@@ -111,27 +120,10 @@ void be_cut_off_while(const std::function<void(const RunDirectory&)>& other_half
                       const RunDirectory& directory) {
   auto settings = small_settings();
   settings.checkpoint.every_steps = 1;
-  const Interruption interruption;
   WatchedSteps observer([&](int64_t step) {
     if (step == 3) other_half(directory);
   });
-  const auto train = [&](comm::Communicator& group, comm::ThreadWorld& world) {
-    const int rank = group.rank();
-    const auto ranks = tests::make_unreliable(world.communicator(rank), world, rank,
-                                              {{0, 4, "gradient sum", 0, 0}});
-    ThreadTeam team(1);
-    Trainer trainer(settings, {row_of(settings, 35)}, data(), *ranks, team);
-    run_trial({.settings = settings,
-               .data = data(),
-               .ranks = *ranks,
-               .directory = directory,
-               .observer = rank == 0 ? &observer : nullptr,
-               .interruption = interruption,
-               .lock_epoch = 7,
-               .lock_patience = std::chrono::milliseconds(100)},
-              trainer);
-  };
-  tests::spawn_ranks(3, train, {.hosts = {"node06", "node07", "node08"}});
+  train_cut_off(settings, directory, {.observer = &observer});
 }
 
 TEST(Fencing, SurvivorsOfARankThatWasTheLastToWriteTakeTheRunOver) {
