@@ -448,7 +448,10 @@ void Group::start_row(const Plan::Put& put, const std::optional<trainer::Checkpo
         std::filesystem::absolute(parts_.directory.trial(put.source).path()).lexically_normal();
   with_row(put.row, [&](TrialRow& trial) {
     trial.start(*trainer_, put.row, manifest, checkpoint);
-    if (!trial.ends_at_start()) return;
+    if (!trial.ends_at_start()) {
+      if (auto last = trial.last_epoch()) news_.push_back(std::move(*last));
+      return;
+    }
     news_.push_back(trial.end_at_start());
     ended_.push_back(put.row);
     rows_[put.row].reset();

@@ -136,6 +136,11 @@ RowNews TrialRow::news() const {
   return news;
 }
 
+std::optional<RowNews> TrialRow::last_epoch() const {
+  if (progress_.final_metrics.empty()) return std::nullopt;
+  return news();
+}
+
 RowNews TrialRow::end_epoch(const SplitMetrics& train, const SplitMetrics& held_out) {
   const bool new_best = take_epoch(progress_, train, held_out);
   record_->write_epoch(train, held_out, new_best);

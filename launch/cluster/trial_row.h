@@ -57,6 +57,9 @@ class TrialRow {
   // It is row `row` of `trainer` now, which has taken its checkpoint.
   void start(trainer::Trainer& trainer, int64_t row, const trainer::Manifest& manifest,
              const std::optional<trainer::Checkpoint>& checkpoint);
+  // The last epoch that it has measured, of which whoever coordinated then may not have heard;
+  // nothing where there is none.
+  std::optional<RowNews> last_epoch() const;
   trainer::Observer* observer() { return observer_.get(); }
 
   void save_where_due() { record_->save_where_due(); }

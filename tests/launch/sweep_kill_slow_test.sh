@@ -63,6 +63,8 @@ for ((run = 1; run <= sweeps; ++run)); do
   [[ $(ends_of "run-$run") == "$trials [(1,)]" ]] || complain "the ledger has $(ends_of "run-$run")"
   different=$(differing_trials "run-$run")
   [[ -z $different ]] || complain "$different"
+  untold=$(untold_epochs "run-$run")
+  [[ -z $untold ]] || complain "not in the ledger: $untold"
   [[ -z $optuna ]] || "$optuna/bin/python" "$repository/tests/optuna/read_sweep.py" "run-$run" >read.out 2>&1 ||
     { complain "Optuna reads something else" && tail -n 3 read.out; }
 done

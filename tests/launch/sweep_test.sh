@@ -101,6 +101,21 @@ check "a trial that was killed behind its last checkpoint" same $? 0
 check "is written down" same "$(value "$(trial unwritten 3)/result.json" status)" complete
 is_whole unwritten "and not trained again"
 
+# As a kill would leave it between a checkpoint at an epoch's end and the ledger's line of that epoch.
+cp -r whole untold
+"$python" -c '
+import json
+def is_kept(entry):
+    if entry["op_code"] not in (6, 7, 8) or entry["trial_id"] != 3: return True
+    return entry["op_code"] == 6 and entry["state"] == 0 or entry["op_code"] == 7 and entry["step"] < 5
+lines = [line for line in open("untold/ledger.jsonl") if is_kept(json.loads(line))]
+open("untold/ledger.jsonl", "w").writelines(lines)'
+rm -r untold/result.json "$(trial untold 3)/result.json" "$(newest_of "$(trial untold 3)")"
+check "the checkpoint that is left is of epoch 5" same "$(value "$(newest_of "$(trial untold 3)")/state.json" rows 0 epochs_done)" 5
+"$launcher" -n 2 resume untold >untold.out 2>untold.err </dev/null
+check "a trial goes on whose last epoch nobody heard of" same $? 0
+is_whole untold "heard of later"
+
 slow=(checkpoint.every_steps=2 log.pictures_every=1)  # some seconds, so that no machine is done before it loses a rank
 begun() { compgen -G "$1/trials/*/checkpoints/step_*" >/dev/null; }
 killed() {  # NAME

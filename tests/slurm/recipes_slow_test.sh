@@ -93,9 +93,9 @@ check "for good too" within 30 eval '[[ -z $(squeue --noheader) ]]'
 rm -r runs
 
 # --- Sweeps --------------------------------------------------------------------------------------------------------------
-small_jobs 40
+small_jobs 120  # long enough for an urgent job to come while they run
 export ELBOW_CFG_TRAIN__REPRODUCIBLE=exact
-trials_of() { (cd "$1" && sha256sum trials/*/checkpoints/step_000000640/model.safetensors); }
+trials_of() { (cd "$1" && sha256sum trials/*/checkpoints/step_000001920/model.safetensors); }
 "$program" sweep configs/sweep_kl.cfg --out whole_sweep --progress none >/dev/null 2>&1
 some_begun() { compgen -G "runs/sweep_kl/trials/*/checkpoints/step_*" >/dev/null; }
 some_done() { compgen -G "runs/sweep_kl/trials/*/result.json" >/dev/null; }

@@ -36,7 +36,19 @@ differing_trials() {
       $(metrics_of "$(trial "$1" $t)") == "$(metrics_of "$(trial whole $t)")" ]] || echo "trial $t differs"
   done
 }
+# untold_epochs RUN   those that are in a trial's metrics and not in the ledger.
+untold_epochs() { "$python" -c '
+import json, pathlib, sys
+sweep, told, number = pathlib.Path(sys.argv[1]), {}, []
+for line in open(sweep / "ledger.jsonl"):
+    entry = json.loads(line)
+    if entry["op_code"] == 4: number.append(entry["user_attrs"]["trial"])
+    if entry["op_code"] == 7: told.setdefault(number[entry["trial_id"]], set()).add(entry["step"])
+for trial in sorted(number):
+    lines = map(json.loads, open(sweep / f"trials/{trial:06}/metrics.jsonl"))
+    for epoch in sorted({line["epoch"] for line in lines} - told.get(trial, set())): print(f"trial {trial}, epoch {epoch}")' "$1"; }
 is_whole() {  # RUN WHAT
   check "$2: all trials are complete, once each" same "$(ends_of "$1")" "$trials [(1,)]"
   check "$2: with their bits" same "$(differing_trials "$1")" ""
+  check "$2: every epoch is in the ledger" same "$(untold_epochs "$1")" ""
 }
