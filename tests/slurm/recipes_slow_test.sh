@@ -76,8 +76,8 @@ done
 
 # --- Time limit, scancel -------------------------------------------------------------------------------------------------
 small_jobs 100000
-submit --time=1 --signal=B:USR2@30 launch/slurm/preemptible.sbatch
-check "near its time limit a job goes back into the queue" within 120 has_restarted "$job" 1
+submit --time=2 --signal=B:USR2@30 launch/slurm/preemptible.sbatch  # Slurm may be up to a minute early
+check "near its time limit a job goes back into the queue" within 180 has_restarted "$job" 1
 check "having left a checkpoint" contains "kl_vae-$job.log" "interrupted by signal USR2"
 check "and goes on" within 60 matches "kl_vae-$job.log" "^resumed "
 scancel "$job"
