@@ -18,6 +18,7 @@ namespace {
 constexpr int64_t kMostRows = 1024;
 constexpr int kWarmUpSteps = 2, kSteps = 6;
 constexpr double kClearly = 1.1;
+constexpr int kConfirmations = 2;
 
 double memory_bytes(at::Device device) {
   if (!device.is_cpu()) {
@@ -54,12 +55,20 @@ int64_t rows_per_pack(const trainer::Settings& settings, const trainer::Dataset&
                       int64_t most) {
   int64_t rows = 1;
   double best = 0;
-  for (int64_t next = 1; next <= std::min(most, kMostRows); next *= 2) {
-    const auto speed = speed_of_pack(settings, data, ranks, team, device, next);
-    const double row_steps_per_s = speed ? speed->steps_per_s * static_cast<double>(next) : 0;
-    auto rate = at::full({1}, row_steps_per_s, at::kDouble);
+  const auto row_steps = [&](int64_t count) {
+    const auto speed = speed_of_pack(settings, data, ranks, team, device, count);
+    const double per_s = speed ? speed->steps_per_s * static_cast<double>(count) : 0;
+    auto rate = at::full({1}, per_s, at::kDouble);
     ranks.broadcast(rate, /*root=*/0);
-    const double found = rate.item<double>();
+    return rate.item<double>();
+  };
+  for (int64_t next = 1; next <= std::min(most, kMostRows); next *= 2) {
+    double found = row_steps(next);
+    // A moment of other work on the machine is no reason for a larger pack: seen again, in turn.
+    for (int again = 0; again < kConfirmations && next > 1 && found >= kClearly * best; ++again) {
+      best = std::max(best, row_steps(rows));
+      found = std::min(found, row_steps(next));
+    }
     if (next > 1 && found < kClearly * best) break;
     best = found;
     rows = next;

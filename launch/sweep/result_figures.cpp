@@ -146,7 +146,7 @@ NamedFigure posterior_figure(const SweepResults& results, const std::vector<Tria
     if (trial == nullptr) continue;
     const int64_t count = std::min(one.mu.size(0), kShownExamples);
     const auto plane = figures::active_plane(one.mu);
-    panels.push_back({.title = fmt::format("{} {:.4g}, trial {}", weight_name(results),
+    panels.push_back({.title = fmt::format("{} {:.3g}, trial {}", weight_name(results),
                                            weight_of(results, *trial), one.trial),
                       .codes = figures::on_plane(plane, one.mu.narrow(0, 0, count),
                                                  one.sigma.narrow(0, 0, count)),
