@@ -119,6 +119,8 @@ def unreferenced(tree):
             continue
         if name.startswith("tests/support/") and name.endswith(".cpp"):
             continue
+        if name.startswith("tests/bench/results/"):  # logs of measurements
+            continue
         basename = name.split("/")[-1]
         if not any(basename in text for other, text in tree.texts.items() if other != name):
             yield f"{name} is used by nothing"
