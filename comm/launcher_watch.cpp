@@ -56,13 +56,13 @@ bool is_launcher_daemon(pid_t process) {
   return name == "prted" || name == "orted" || name == "slurmstepd";
 }
 
-LauncherWatch::LauncherWatch(bool has_guard) : launcher_(find_launcher()) {
+LauncherWatch::LauncherWatch() : launcher_(find_launcher()) {
   if (launcher_ == 0) return;
-  process_ = open_process(launcher_);
-  if (launcher_ == getppid() && !(has_guard && process_ >= 0)) {
+  if (launcher_ == getppid()) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (launcher_ != getppid()) raise(SIGKILL);  // it died before the line above
   }
+  process_ = open_process(launcher_);
   stop_ = eventfd(0, EFD_CLOEXEC);
   if (stop_ >= 0) thread_ = std::thread([this] { watch(); });
 }

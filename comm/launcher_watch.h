@@ -1,9 +1,10 @@
 // Ends this process when the launcher that started it on this host (mpirun, its daemon, Slurm's
 // step daemon) is gone, so that a killed job leaves no ranks behind. Does nothing for a process
-// that was started by hand: it may outlive its shell.
+// that was started by hand: it may outlive its shell. For ranks without a guard, which does the
+// same.
 //
-// Owns one thread, which sleeps until the launcher ends. A frozen rank dies too where it has a
-// guard or the launcher is its direct parent.
+// Owns one thread, which sleeps until the launcher ends. A frozen rank dies too where the launcher
+// is its direct parent.
 #pragma once
 
 #include <sys/types.h>
@@ -20,9 +21,7 @@ bool is_launcher_daemon(pid_t process);
 
 class LauncherWatch {
  public:
-  // has_guard: a process of its own ends this one with the launcher and tells of it, for which it
-  // must not come too late.
-  explicit LauncherWatch(bool has_guard = false);
+  LauncherWatch();
   ~LauncherWatch();
   LauncherWatch(const LauncherWatch&) = delete;
   LauncherWatch& operator=(const LauncherWatch&) = delete;

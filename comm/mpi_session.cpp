@@ -44,7 +44,7 @@ void check(int code, const char* operation) {
 
 MpiSession::MpiSession() {
   const bool has_guard = start_heartbeat();  // forks: first, while there is one thread
-  launcher_watch_ = std::make_unique<LauncherWatch>(has_guard);
+  if (!has_guard) launcher_watch_ = std::make_unique<LauncherWatch>();
   int initialized = 0;
   MPI_Initialized(&initialized);
   if (initialized != 0) throw Error("MPI is initialised already: a process has one MpiSession");

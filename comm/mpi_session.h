@@ -64,8 +64,8 @@ class MpiSession {
   std::shared_ptr<HeartbeatPage> page_;  // of this host; null in a world of one
   std::string page_name_;
   Heartbeat* heartbeat_ = nullptr;
-  std::unique_ptr<LauncherWatch> launcher_watch_;
-  std::unique_ptr<MpiPulse> pulse_;  // where MPI looks for ranks that do not answer
+  std::unique_ptr<LauncherWatch> launcher_watch_;  // of a rank without a guard
+  std::unique_ptr<MpiPulse> pulse_;                // where MPI looks for ranks that do not answer
   int rank_ = 0;
   int size_ = 1;
   int local_rank_ = 0;

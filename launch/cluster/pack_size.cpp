@@ -53,8 +53,8 @@ std::optional<PackSpeed> speed_of_pack(const trainer::Settings& settings,
 int64_t rows_per_pack(const trainer::Settings& settings, const trainer::Dataset& data,
                       comm::Communicator& ranks, trainer::ThreadTeam& team, at::Device device,
                       int64_t most) {
-  int64_t rows = 1;
-  double best = 0;
+  most = std::min(most, kMostRows);
+  if (most < 2) return 1;
   const auto row_steps = [&](int64_t count) {
     const auto speed = speed_of_pack(settings, data, ranks, team, device, count);
     const double per_s = speed ? speed->steps_per_s * static_cast<double>(count) : 0;
@@ -62,14 +62,16 @@ int64_t rows_per_pack(const trainer::Settings& settings, const trainer::Dataset&
     ranks.broadcast(rate, /*root=*/0);
     return rate.item<double>();
   };
-  for (int64_t next = 1; next <= std::min(most, kMostRows); next *= 2) {
+  int64_t rows = 1;
+  double best = row_steps(rows);
+  for (int64_t next = 2; next <= most; next *= 2) {
     double found = row_steps(next);
     // A moment of other work on the machine is no reason for a larger pack: seen again, in turn.
-    for (int again = 0; again < kConfirmations && next > 1 && found >= kClearly * best; ++again) {
+    for (int again = 0; again < kConfirmations && found >= kClearly * best; ++again) {
       best = std::max(best, row_steps(rows));
       found = std::min(found, row_steps(next));
     }
-    if (next > 1 && found < kClearly * best) break;
+    if (found < kClearly * best) break;
     best = found;
     rows = next;
   }

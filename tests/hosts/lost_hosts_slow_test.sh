@@ -135,8 +135,7 @@ sweep=("$repository/configs/kl_vae.cfg" data.source=idx data.dir="$folder/digits
   train.threads=1 checkpoint.every_steps=10 checkpoint.keep_last=2 sweep.objective.kl_wt="logspace(1e-4, 1e-1, $trials)"
   sweep.rows_per_pack=1 --progress plain)
 sweep() { start on host1 "$launcher" "$@" sweep "${sweep[@]}" --resume auto --out "$folder/$run"; }
-ranks_of() { pgrep -f -- "^$program (train|sweep) .*--out $1\$" | while read -r p; do
-  [[ $(cat "/proc/$p/comm" 2>/dev/null) == elbow-guard ]] || echo "$p"; done; }
+ranks_of() { own_processes "(train|sweep) .*--out $1\$"; }
 trials_ended() { (($(find "$1/trials" -name result.json 2>/dev/null | wc -l) >= $2)); }
 same_trials() {
   local trial

@@ -20,9 +20,7 @@ in_mid_epoch() {
   local steps
   steps=$(value "$1/result.json" steps_done) && test $((steps % 100)) -gt 0
 }
-# Processes of this test's program, by their run folder; another test's are elsewhere.
-ranks_of() { pgrep -f -- "^$program train .*--out $1\$" | while read -r p; do
-  [[ $(readlink "/proc/$p/cwd") == "$folder" ]] && echo "$p"; done; }
+ranks_of() { own_processes "train .*--out $1\$"; }  # RUN
 none_left() { [[ -z $(ranks_of "$1") ]]; }
 readable() { "$python" -c "import sys; from safetensors.numpy import load_file; assert len(load_file(sys.argv[1])) == 10" "$1"; }
 

@@ -14,9 +14,7 @@ disturbed_recipe() {
   steps_per_epoch=47
 }
 
-# The ranks of a run, from 0 on; their guards have another name.
-ranks_of() { pgrep -f -- "^$program train .*--out $1\$" | while read -r p; do
-  [[ $(cat "/proc/$p/comm" 2>/dev/null) == elbow-guard ]] || echo "$p"; done; }
+ranks_of() { own_processes "train .*--out $1\$"; }  # RUN
 none_left() { [[ -z $(ranks_of "$1") ]]; }
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 saved_step() {  # 0 where nothing is saved

@@ -3,13 +3,7 @@
 
 trial() { printf '%s/trials/%06d' "$1" "$2"; }  # RUN NUMBER
 
-# ranks_of RUN   its processes in this test's folder, from rank 0 on; their guards have another name.
-ranks_of() {
-  local p
-  for p in $(pgrep -f -- "^$program (sweep|resume) .*$1( |\$)"); do
-    [[ $(readlink "/proc/$p/cwd") == "$folder" && $(cat "/proc/$p/comm" 2>/dev/null) != elbow-guard ]] && echo "$p"
-  done
-}
+ranks_of() { own_processes "(sweep|resume) .*$1( |\$)"; }  # RUN
 none_left() { [[ -z $(ranks_of "$1") ]]; }
 # rank_of RUN RANK
 rank_of() {

@@ -62,6 +62,14 @@ within() {
     sleep 0.05
   done
 }
+# own_processes ARGUMENTS   of the program, started in this test's folder with arguments like these, the first one first; guards
+# of ranks have another name.
+own_processes() {
+  local process
+  for process in $(pgrep -f -- "^$program $1"); do
+    [[ $(readlink "/proc/$process/cwd") == "$folder" && $(cat "/proc/$process/comm" 2>/dev/null) != elbow-guard ]] && echo "$process"
+  done
+}
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # start COMMAND...   in the background, with `stdout` and `stderr` as its output; sets `process`. Killed at the end.
