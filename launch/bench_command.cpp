@@ -92,7 +92,7 @@ ExitCode bench_step(const BenchCommand& command, World& world) {
                   "speed      {:.0f} examples/s on {} ranks of {} threads\n"
                   "products   {:.3f} ms on one thread ({:.0f} GFLOP/s): the step runs at {:.1f} % "
                   "of what its matrix "
-                  "products alone would allow\n"
+                  "products alone would allow, zeros and all\n"
                   "memory     {:.0f} MB at most in this process\n",
                   step * 1e3, *std::ranges::min_element(step_s) * 1e3,
                   *std::ranges::max_element(step_s) * 1e3, kRounds, steps, batch / step,

@@ -41,8 +41,10 @@ void Encoder::add_dense(ParameterLayout& layout, int64_t in,
                         Activation activation, Precision precision, DenseNeighbour neighbour) {
   const bool joined = std::ssize(dense_) == joined_layer_;
   if (joined) inputs_beside_ = in;
+  const bool reads_data = dense_.empty() && convolutions_.empty();
   dense_.push_back(std::make_unique<Linear>(layout, in, heads, activation, precision, neighbour,
-                                            joined ? joined_inputs_ : 0));
+                                            joined ? joined_inputs_ : 0,
+                                            reads_data && shape_.mostly_zeros));
 }
 
 int64_t Encoder::joined_width(const VaeShape& shape, int64_t joined_layer) {

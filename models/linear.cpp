@@ -7,6 +7,8 @@
 #include <stdexcept>
 
 #include "models/bias_activation.h"
+#include "models/forms.h"
+#include "models/sparse_products.h"
 
 namespace elbow::models {
 namespace {
@@ -29,17 +31,24 @@ at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
                             const std::optional<at::Tensor>& addend, const Places& places,
-                            Activation activation, bool input_gradient) {
+                            Activation activation, bool input_gradient, bool skips_zeros) {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto& bias = places.bias;
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
-    const auto multiplied = operand(x, places.weight);
-    multiply(multiplied, places.weight, y);
+    at::Tensor multiplied;
+    NonZeros sparse;
+    if (skips_zeros) {
+      sparse = non_zeros(x);
+      multiply(sparse, places.weight, y);
+    } else {
+      multiplied = operand(x, places.weight);
+      multiply(multiplied, places.weight, y);
+    }
     if (addend) y.add_(*addend);
     y = add_bias_and_activate(y, bias, activation);
     if (!places.weight_gradient.defined()) return y;
-    context->save_for_backward(
-        {multiplied, activation == Activation::kIdentity ? at::Tensor() : y});
+    context->save_for_backward({activation == Activation::kIdentity ? at::Tensor() : y, multiplied,
+                                sparse.begin, sparse.column, sparse.value});
     context->saved_data["weight"] = places.weight;
     context->saved_data["weight_gradient"] = places.weight_gradient;
     context->saved_data["bias_gradient"] = places.bias_gradient;
@@ -52,8 +61,9 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
-    const auto x = saved[0];
-    const auto y = saved[1];
+    const auto y = saved[0];
+    const auto x = saved[1];
+    const NonZeros sparse{saved[2], saved[3], saved[4]};
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
     const auto weight = context->saved_data["weight"].toTensor();
     auto weight_gradient = context->saved_data["weight_gradient"].toTensor();
@@ -62,14 +72,18 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     const auto dy = gradients[0].contiguous();
     const auto da = activation_backward(dy, y, activation, bias_gradient);
     const auto multiplied = operand(da, weight);
-    multiply(x.transpose(1, 2), multiplied, weight_gradient);
+    if (x.defined()) {
+      multiply(x.transpose(1, 2), multiplied, weight_gradient);
+    } else {
+      multiply_transposed(sparse, multiplied, weight_gradient);
+    }
     at::Tensor dx;
     if (context->saved_data["input_gradient"].toBool()) {
-      dx = at::empty(x.sizes(), da.options());
+      dx = at::empty({da.size(0), da.size(1), weight.size(1)}, da.options());
       multiply(multiplied, weight.transpose(1, 2), dx);
     }
     const bool addend_gradient = context->saved_data["addend_gradient"].toBool();
-    return {dx, addend_gradient ? da : at::Tensor(), {}, {}, {}};
+    return {dx, addend_gradient ? da : at::Tensor(), {}, {}, {}, {}};
   }
 };
 
@@ -108,8 +122,8 @@ struct ProjectionFunction : torch::autograd::Function<ProjectionFunction> {
 
 Linear::Linear(ParameterLayout& layout, int64_t in,
                const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,
-               Precision precision, DenseNeighbour neighbour, int64_t joined)
-    : activation_(activation), precision_(precision) {
+               Precision precision, DenseNeighbour neighbour, int64_t joined, bool skips_zeros)
+    : activation_(activation), precision_(precision), skips_zeros_(skips_zeros) {
   Parameter weight{.shape = {in, 0},
                    .is_weight = true,
                    .fan_in = in + joined,
@@ -142,7 +156,8 @@ at::Tensor Linear::forward_with(const BoundParameters& parameters, const at::Ten
                       parameters.gradient(bias_)};
   // Autograd takes no undefined tensor.
   const auto given = addend.defined() ? std::optional(addend) : std::nullopt;
-  return LinearFunction::apply(x, given, places, activation_, input_gradient);
+  const bool skips_zeros = skips_zeros_ && !rounded && fused(x);
+  return LinearFunction::apply(x, given, places, activation_, input_gradient, skips_zeros);
 }
 
 Projection::Projection(ParameterLayout& layout, const std::string& name, int64_t in, int64_t out,

@@ -28,11 +28,12 @@ class Linear : public Layer {
   // Adds weight [in, out] and bias [out] to the layout, named NAME.weight and NAME.bias. Two heads
   // that read the same input may share one product: `heads` then lists (name, width) of each, out
   // is their sum. precision: of the products' operands.
-  // joined: inputs that a projection adds to this layer's own, for its fans.
+  // joined: inputs that a projection adds to this layer's own, for its fans. skips_zeros: its
+  // products leave out the zeros of x, which are most (sparse_products.h); on the CPU, in float32.
   Linear(ParameterLayout& layout, int64_t in,
          const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,
          Precision precision = Precision::kFloat32, DenseNeighbour neighbour = {},
-         int64_t joined = 0);
+         int64_t joined = 0, bool skips_zeros = false);
 
   at::Tensor forward(const BoundParameters& parameters, const at::Tensor& x,
                      bool input_gradient) const override;
@@ -49,6 +50,7 @@ class Linear : public Layer {
   int bias_;
   Activation activation_;
   Precision precision_;
+  bool skips_zeros_;
 };
 
 // y = x W, without bias or activation: the other half of a layer that reads two inputs side by

@@ -119,6 +119,7 @@ struct VaeShape {
   Precision precision = Precision::kFloat32;
   std::optional<ImageShape> image{};          // without it, a multilayer perceptron
   std::optional<ConditionShape> condition{};  // p(x | z, c) and q(z | x, c)
+  bool mostly_zeros = false;  // the data; what a dense layer multiplies them with skips zeros then
 };
 
 // VAE with a Gaussian posterior; Kingma & Welling 2014, appendix C. With

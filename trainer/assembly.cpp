@@ -7,6 +7,7 @@
 
 #include "models/linear.h"
 #include "models/patches.h"
+#include "models/sparse_products.h"
 #include "trainer/error.h"
 #include "trainer/leaves.h"
 #include "trainer/mean_picture.h"
@@ -133,6 +134,8 @@ std::unique_ptr<models::Model> model_of(const Settings& settings, const Dataset&
   if (settings.model.network == "conv") shape.image = image_shape_of(settings.model, data);
   if (plan.kind != ConditionKind::kNone) shape.condition = condition_shape_of(settings.model, plan);
   check_condition(settings.model);
+  shape.mostly_zeros =
+      !shape.image && zero_share(data.train, request_of(settings.data)) >= models::kMostlyZeros;
   try {
     if (settings.model.kind == "regressor") return models::make_regressor(shape);
     if (settings.model.kind == "bottleneck") return models::make_bottleneck(shape);

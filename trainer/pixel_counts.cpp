@@ -68,6 +68,21 @@ at::Tensor pixel_means(const Split& split, const BatchRequest& request, comm::Co
   return total.to(at::kDouble) / (counted.units * static_cast<double>(counted.examples));
 }
 
+double zero_share(const Split& split, const BatchRequest& request, int64_t at_most) {
+  const Counted counted{.split = split,
+                        .request = request,
+                        .examples = std::min(split.examples(), at_most),
+                        .units = 1};
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < counted.examples; ++i) indices.push_back(counted.index(i));
+  const auto x = at::empty({counted.examples, split.observed()});
+  auto as_trained = request;
+  as_trained.first_index = static_cast<uint32_t>(split.first_index);
+  gather(split, indices, as_trained, x);
+  const auto zeros = static_cast<double>(x.eq(0).sum().item<int64_t>());
+  return zeros / static_cast<double>(std::max<int64_t>(x.numel(), 1));
+}
+
 double entropy_floor_nats(const at::Tensor& images) {
   const auto entropy = [](double x) {
     return x > 0 && x < 1 ? -x * std::log(x) - (1 - x) * std::log1p(-x) : 0.0;

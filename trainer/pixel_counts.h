@@ -27,4 +27,8 @@ at::Tensor pixel_means(const Split& split, const BatchRequest& request, comm::Co
 // split in memory.
 double entropy_floor_nats(const at::Tensor& images);
 
+// Share of numbers that are 0 as training sees them at first, in up to `at_most` examples, evenly
+// spaced. The same on every rank.   Throws DataError.
+double zero_share(const Split& split, const BatchRequest& request, int64_t at_most = 256);
+
 }  // namespace elbow::trainer

@@ -1,4 +1,5 @@
-// The time that a step's matrix products alone would take: the yardstick of a step on the CPU.
+// The time that a step's matrix products alone would take, zeros and all: the yardstick of a step
+// on the CPU.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -43,5 +43,14 @@ TEST(PixelCounts, TheEntropyFloorOfMnistIsTheKnownOne) {
               -3 * (0.2 * std::log(0.2) + 0.8 * std::log(0.8)), 1e-12);
 }
 
+TEST(PixelCounts, ZerosAreThoseThatTrainingSees) {
+  const auto mnist = load_dataset({});
+  EXPECT_NEAR(zero_share(mnist.train, {}, 60000), 0.8088, 0.0001);
+  EXPECT_NEAR(zero_share(mnist.train, {}), 0.81, 0.02);
+  const auto cut = BatchRequest{.binarise = Binarise::kThreshold, .threshold = 0};
+  EXPECT_EQ(zero_share(mnist.train, cut), 0);
+  EXPECT_EQ(zero_share({.name = "train", .images = at::ones({3, 4}, at::kByte)}, {}), 0);
+}
+
 }  // namespace
 }  // namespace elbow::trainer
