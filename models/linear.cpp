@@ -3,11 +3,13 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <limits>
 #include <optional>
 #include <stdexcept>
 
 #include "models/bias_activation.h"
 #include "models/forms.h"
+#include "models/loops.h"
 #include "models/sparse_products.h"
 
 namespace elbow::models {
@@ -21,7 +23,18 @@ using torch::autograd::variable_list;
 // products read, so its dtype is theirs.
 struct Places {
   at::Tensor weight, bias, weight_gradient, bias_gradient;
+  at::Tensor bound;  // of the weight's gradient
 };
+
+// No number of x^T da is larger, where they are float32 on the CPU; elsewhere it is not known.
+float bound_of(const at::Tensor& x, const at::Tensor& da) {
+  if (x.scalar_type() != at::kFloat || da.scalar_type() != at::kFloat || !fused(x))
+    return std::numeric_limits<float>::infinity();
+  const auto largest = [](const at::Tensor& values) {
+    return loops::largest_magnitude(values.const_data_ptr<float>(), values.numel());
+  };
+  return static_cast<float>(da.size(1)) * largest(x) * largest(da);
+}
 
 // A product's operand, in the dtype of the other one.
 at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
@@ -52,6 +65,7 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     context->saved_data["weight"] = places.weight;
     context->saved_data["weight_gradient"] = places.weight_gradient;
     context->saved_data["bias_gradient"] = places.bias_gradient;
+    context->saved_data["bound"] = places.bound;
     context->saved_data["activation"] = static_cast<int64_t>(activation);
     context->saved_data["input_gradient"] = input_gradient;
     context->saved_data["addend_gradient"] = addend.has_value();
@@ -77,6 +91,8 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
     } else {
       multiply_transposed(sparse, multiplied, weight_gradient);
     }
+    *context->saved_data["bound"].toTensor().mutable_data_ptr<float>() =
+        bound_of(x.defined() ? x : sparse.value, multiplied);
     at::Tensor dx;
     if (context->saved_data["input_gradient"].toBool()) {
       dx = at::empty({da.size(0), da.size(1), weight.size(1)}, da.options());
@@ -153,7 +169,7 @@ at::Tensor Linear::forward_with(const BoundParameters& parameters, const at::Ten
   const bool rounded = precision_ == Precision::kBfloat16;
   const Places places{rounded ? parameters.rounded(weight_) : parameters.value(weight_),
                       parameters.value(bias_), parameters.gradient(weight_),
-                      parameters.gradient(bias_)};
+                      parameters.gradient(bias_), parameters.bounds()[weight_]};
   // Autograd takes no undefined tensor.
   const auto given = addend.defined() ? std::optional(addend) : std::nullopt;
   const bool skips_zeros = skips_zeros_ && !rounded && fused(x);

@@ -1,5 +1,8 @@
 #include "models/loops.h"
 
+#include <algorithm>
+#include <bit>
+
 #include "models/simd.h"
 
 namespace elbow::models::loops {
@@ -114,6 +117,14 @@ ELBOW_PIXEL_LOOPS(kBernoulli, bernoulli)
 ELBOW_PIXEL_LOOPS(kContinuousBernoulli, continuous_bernoulli)
 ELBOW_PIXEL_LOOPS(kHalfSquare, half_square)
 
+// Without the sign, numbers are in the order of their bits, and NaN is above infinity.
+ELBOW_SIMD uint32_t largest_bits(const float* values, int64_t count) {
+  uint32_t largest = 0;
+  for (int64_t i = 0; i < count; ++i)
+    largest = std::max(largest, std::bit_cast<uint32_t>(values[i]) & 0x7FFFFFFFu);
+  return largest;
+}
+
 ELBOW_SIMD void scale_f(const float* __restrict in, const float* scale, float* out, int64_t rows,
                         int64_t columns) {
   for (int64_t r = 0; r < rows; ++r) {
@@ -186,6 +197,10 @@ template void pixel_loss_rows(PixelLoss, const float*, const float*, float*, flo
                               const PixelRows&);
 template void pixel_loss_rows(PixelLoss, const double*, const double*, double*, double*,
                               const PixelRows&);
+
+float largest_magnitude(const float* values, int64_t count) {
+  return std::bit_cast<float>(largest_bits(values, count));
+}
 
 template <>
 void scale_rows(const float* in, const float* scale, float* out, int64_t rows, int64_t columns) {

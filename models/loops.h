@@ -35,6 +35,9 @@ template <class Scalar>
 void pixel_loss_rows(PixelLoss kind, const Scalar* output, const Scalar* x, Scalar* nats,
                      Scalar* residual, const PixelRows& shape);
 
+// The largest |value|; NaN where one is.
+float largest_magnitude(const float* values, int64_t count);
+
 // out[r, c] = scale[r] * in[r, c]
 template <class Scalar>
 void scale_rows(const Scalar* in, const Scalar* scale, Scalar* out, int64_t rows, int64_t columns);

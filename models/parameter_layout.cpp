@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <limits>
 #include <map>
 #include <numeric>
 #include <stdexcept>
@@ -126,6 +127,8 @@ BoundParameters::BoundParameters(const ParameterLayout& layout, const at::Tensor
     gradients_.push_back(view(gradients, i));
     rounded_.push_back(view(rounded, i));
   }
+  bounds_ = at::full({static_cast<int64_t>(values_.size())}, std::numeric_limits<float>::infinity(),
+                     at::kFloat);
 }
 
 }  // namespace elbow::models

@@ -85,10 +85,15 @@ class BoundParameters {
   const at::Tensor& gradient(int index) const { return gradients_[index]; }
   const at::Tensor& rounded(int index) const { return rounded_[index]; }
 
+  // For each parameter a number that no |gradient| exceeds, as far as the last backward pass, which
+  // writes it, knows one; infinity or NaN where it does not. float32, on the CPU.
+  const at::Tensor& bounds() const { return bounds_; }
+
  private:
   std::vector<at::Tensor> values_;
   std::vector<at::Tensor> gradients_;
   std::vector<at::Tensor> rounded_;
+  at::Tensor bounds_;
 };
 
 }  // namespace elbow::models

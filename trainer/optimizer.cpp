@@ -3,10 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <atomic>
-#include <bit>
 #include <cmath>
+#include <limits>
 
 #include "models/forms.h"
+#include "models/loops.h"
 #include "models/simd.h"
 #include "trainer/gradient_norm.h"
 #include "trainer/leaves.h"
@@ -121,16 +122,6 @@ void apply(const Rule& rule, const models::ParameterLayout& layout, double l2,
   });
 }
 
-// Largest exponent field of the numbers: all ones means infinity or NaN.
-ELBOW_SIMD uint32_t largest_exponent(const float* values, int64_t count) {
-  uint32_t largest = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const uint32_t exponent = std::bit_cast<uint32_t>(values[i]) & 0x7F800000u;
-    largest = exponent > largest ? exponent : largest;
-  }
-  return largest;
-}
-
 }  // namespace
 
 Optimizer::Optimizer(const OptimizerSettings& settings)
@@ -200,7 +191,7 @@ void Optimizer::update(const models::ParameterLayout& layout, const UpdateRates&
 }
 
 bool all_finite(const float* values, int64_t count) {
-  return largest_exponent(values, count) != 0x7F800000u;
+  return models::loops::largest_magnitude(values, count) <= std::numeric_limits<float>::max();
 }
 
 bool all_finite(const at::Tensor& values, ThreadTeam& team) {

@@ -162,6 +162,24 @@ void Step::take_sums(int64_t k, const at::Tensor& summed, double* sums) {
               posterior_of_first_.mutable_data_ptr<float>() + k * numbers);
 }
 
+// A row's summed gradient, [1, P]. A weight's is not looked at where the backward passes know that
+// it is small; ranks do not know that of each other.
+bool Step::is_finite(int64_t k, const at::Tensor& gradient) {
+  if (ranks_.size() > 1) return all_finite(gradient, team_);
+  constexpr float kSmall = 1e30f;
+  const auto& parameters = parts_.model.layout().parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    float bound = 0;
+    for (const auto& slot : slots_)
+      if (slot.positions.size() > 0)
+        bound += parameters_of(slot, k).bounds().const_data_ptr<float>()[i];
+    if (bound < kSmall) continue;
+    if (!all_finite(gradient.narrow(1, parameters[i].offset, parameters[i].count()), team_))
+      return false;
+  }
+  return true;
+}
+
 // Both return false, and the row stays as it was, where its loss or gradient is not finite. (On a
 // device the gradient is looked at later.)
 bool Step::updated_here(int64_t k, double* sums) {
@@ -172,7 +190,7 @@ bool Step::updated_here(int64_t k, double* sums) {
   const auto parameters = pack_.parameters.select(0, k);
   if (row.l2 != 0) sums[kLoss] += row.l2 * sum_of_squared_weights(layout, parameters, team_);
   if (!std::isfinite(sums[kLoss])) return false;
-  if (!gated_ && !all_finite(sum.gradient, team_)) return false;
+  if (!gated_ && !is_finite(k, sum.gradient)) return false;
   auto rates = rates_of(row);
   const auto gradient = sum.gradient.select(0, 0);
   rates.gradient_scale = clipping_scale(gradient, row.clip_norm, team_);

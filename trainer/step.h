@@ -101,6 +101,7 @@ class Step {
   void run_slices(const std::function<void(int64_t slice)>& work);
   UpdateRates rates_of(const Row& row) const;
   void take_sums(int64_t row, const at::Tensor& summed, double* sums);
+  bool is_finite(int64_t row, const at::Tensor& gradient);
   bool updated_here(int64_t row, double* sums);
   bool updated_together(int64_t row, double* sums);
   void require_applied(const Range& batch, at::Tensor& result);
