@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <numeric>
 
 #include "models/forms.h"
 #include "models/simd.h"
@@ -16,6 +17,11 @@ ELBOW_SIMD void add_numbers(float* __restrict target, const float* __restrict so
                             int64_t count) {
   for (int64_t i = 0; i < count; ++i) target[i] += source[i];
 }
+
+// Of two numbered summands: target += source.
+struct Addition {
+  int64_t target, source;
+};
 
 // Numbered summands, in the memory that messages are made of.
 class Blocks {
@@ -44,20 +50,17 @@ class Blocks {
   // one for each.
   const std::vector<at::Tensor>& memory() const { return memory_; }
 
-  // target += source, shared out over the team by columns: additions are element by element, so a
-  // cut moves no bits.
-  void add(ThreadTeam& team, int64_t target, int64_t source) {
-    auto& to = summands_[target];
-    const auto& from = summands_[source];
-    if (models::fused(to.gradient)) {
-      add_gradients(team, to.gradient.mutable_data_ptr<float>(),
-                    from.gradient.const_data_ptr<float>());
+  // Makes additions one after another, shared out over the team by columns: they are element by
+  // element, so a cut moves no bits.
+  void add(ThreadTeam& team, const std::vector<Addition>& additions) {
+    if (models::fused(summands_[0].gradient)) {
+      add_gradients(team, additions);
     } else {
-      to.gradient.add_(from.gradient);
+      for (const auto& [target, source] : additions)
+        summands_[target].gradient.add_(summands_[source].gradient);
     }
-    double* to_sums = to.sums.mutable_data_ptr<double>();
-    const double* from_sums = from.sums.const_data_ptr<double>();
-    for (int64_t i = 0; i < shape_.rows * shape_.numbers; ++i) to_sums[i] += from_sums[i];
+    for (const auto& [target, source] : additions)
+      summands_[target].sums.add_(summands_[source].sums);
   }
 
  private:
@@ -66,11 +69,19 @@ class Blocks {
     return at::zeros({count, (bytes + 63) / 64 * 64}, at::TensorOptions(at::kByte).device(device));
   }
 
-  void add_gradients(ThreadTeam& team, float* to, const float* from) const {
+  // Some columns of all blocks at a time, which stay in cache from one addition to the next.
+  void add_gradients(ThreadTeam& team, const std::vector<Addition>& additions) {
+    constexpr int64_t kChunk = 2048;
     const int64_t count = shape_.rows * shape_.parameters;
     team.run(team.size(), [&](int64_t part) {
-      const auto range = part_of(count, team.size(), part);
-      add_numbers(to + range.begin, from + range.begin, range.size());
+      const auto share = part_of(count, team.size(), part);
+      for (int64_t begin = share.begin; begin < share.end; begin += kChunk) {
+        for (const auto& [target, source] : additions) {
+          add_numbers(summands_[target].gradient.mutable_data_ptr<float>() + begin,
+                      summands_[source].gradient.const_data_ptr<float>() + begin,
+                      std::min(kChunk, share.end - begin));
+        }
+      }
     });
   }
 
@@ -82,7 +93,9 @@ class Blocks {
 class FastSum : public GradientSum {
  public:
   FastSum(comm::Communicator& ranks, ThreadTeam& team, const SumShape& shape)
-      : ranks_(ranks), team_(team), blocks_(shape, team.size()) {}
+      : ranks_(ranks), team_(team), blocks_(shape, team.size()) {
+    for (int64_t i = 1; i < team.size(); ++i) additions_.push_back({0, i});
+  }
 
   int64_t slices() const override { return team_.size(); }
 
@@ -95,7 +108,7 @@ class FastSum : public GradientSum {
   Summand& place(int64_t index) override { return blocks_[index]; }
 
   const Summand& add() override {
-    for (int64_t i = 1; i < slices(); ++i) blocks_.add(team_, 0, i);
+    blocks_.add(team_, additions_);
     if (ranks_.size() > 1) {
       ranks_.all_reduce_sum(blocks_[0].gradient);
       ranks_.all_reduce_sum(blocks_[0].sums);
@@ -115,12 +128,13 @@ class FastSum : public GradientSum {
   comm::Communicator& ranks_;
   ThreadTeam& team_;
   Blocks blocks_;
+  std::vector<Addition> additions_;
 };
 
-// Adds blocks that stand for tree nodes, in order, until one is left, in the place of node 0.
-// add(target, source) adds blocks.
-template <class Add>
-void finish_tree(std::vector<TreeNode> nodes, int64_t leaves, const Add& add) {
+// How blocks that stand for tree nodes, in order, are added until one is left, in the place of node
+// 0.
+std::vector<Addition> additions_of(std::vector<TreeNode> nodes, int64_t leaves) {
+  std::vector<Addition> additions;
   std::vector<int64_t> place(nodes.size());
   for (size_t i = 0; i < nodes.size(); ++i) place[i] = static_cast<int64_t>(i);
   for (int64_t width = 1; width < leaves; width *= 2) {
@@ -131,7 +145,7 @@ void finish_tree(std::vector<TreeNode> nodes, int64_t leaves, const Add& add) {
       next_place.push_back(place[i]);
       if (nodes[i].width == width && i + 1 < nodes.size() && nodes[i].first % (2 * width) == 0 &&
           nodes[i + 1].width == width) {
-        add(place[i], place[i + 1]);
+        additions.push_back({place[i], place[i + 1]});
         next.back().width = 2 * width;
         ++i;
       }
@@ -139,6 +153,7 @@ void finish_tree(std::vector<TreeNode> nodes, int64_t leaves, const Add& add) {
     nodes = std::move(next);
     place = std::move(next_place);
   }
+  return additions;
 }
 
 class ExactSum : public GradientSum {
@@ -150,13 +165,17 @@ class ExactSum : public GradientSum {
         run_(part_of(leaves, ranks.size(), ranks.rank())),
         own_nodes_(nodes_of(run_, leaves)),
         leaf_blocks_(shape, run_.size()) {
+    std::vector<TreeNode> own_leaves, all_nodes;
+    for (int64_t i = run_.begin; i < run_.end; ++i) own_leaves.push_back({.first = i, .width = 1});
+    own_additions_ = additions_of(own_leaves, leaves);
     for (int rank = 0; rank < ranks.size(); ++rank) {
       const auto nodes = nodes_of(part_of(leaves, ranks.size(), rank), leaves);
       counts_.push_back(static_cast<int64_t>(nodes.size()));
-      all_nodes_.insert(all_nodes_.end(), nodes.begin(), nodes.end());
+      all_nodes.insert(all_nodes.end(), nodes.begin(), nodes.end());
     }
+    all_additions_ = additions_of(all_nodes, leaves);
     if (ranks.size() > 1) {
-      all_blocks_ = std::make_unique<Blocks>(shape, static_cast<int64_t>(all_nodes_.size()));
+      all_blocks_ = std::make_unique<Blocks>(shape, static_cast<int64_t>(all_nodes.size()));
       sent_ = std::make_unique<Blocks>(shape, static_cast<int64_t>(own_nodes_.size()));
     }
   }
@@ -168,30 +187,27 @@ class ExactSum : public GradientSum {
   Summand& place(int64_t index) override { return leaf_blocks_[index]; }
 
   const Summand& add() override {
-    add_own_leaves(
-        [&](int64_t target, int64_t source) { leaf_blocks_.add(team_, target, source); });
+    leaf_blocks_.add(team_, own_additions_);
     if (ranks_.size() == 1) return leaf_blocks_[0];
     for (size_t m = 0; m < sent_->memory().size(); ++m) gather(m);
     ranks_.wait();
-    finish_tree(all_nodes_, leaves_,
-                [&](int64_t target, int64_t source) { all_blocks_->add(team_, target, source); });
+    all_blocks_->add(team_, all_additions_);
     return (*all_blocks_)[0];
   }
 
   at::Tensor add_statistics(const std::vector<at::Tensor>& local) override {
     std::vector<at::Tensor> own;
     for (const auto& leaf : local) own.push_back(leaf.clone());
-    add_own_leaves([&](int64_t target, int64_t source) { own[target].add_(own[source]); });
+    for (const auto& [target, source] : own_additions_) own[target].add_(own[source]);
     std::vector<at::Tensor> nodes;
     for (const auto& node : own_nodes_) nodes.push_back(own[node.first - run_.begin]);
     const auto sent = at::stack(nodes).contiguous();
     auto shape = sent.sizes().vec();
-    shape[0] = static_cast<int64_t>(all_nodes_.size());
+    shape[0] = std::accumulate(counts_.begin(), counts_.end(), int64_t{0});
     auto all = at::empty(shape, sent.options());
     ranks_.all_gather(sent, all, counts_);
-    finish_tree(all_nodes_, leaves_, [&](int64_t target, int64_t source) {
+    for (const auto& [target, source] : all_additions_)
       all.select(0, target).add_(all.select(0, source));
-    });
     return all.select(0, 0).clone();
   }
 
@@ -207,25 +223,15 @@ class ExactSum : public GradientSum {
     ranks_.all_gather(sent, all_blocks_->memory()[m], counts_);
   }
 
-  // Adds this rank's leaves up to its largest complete subtrees; a subtree's sum lies in the place
-  // of its first leaf.
-  template <class Add>
-  void add_own_leaves(const Add& add) const {
-    for (const auto& node : own_nodes_) {
-      const int64_t first = node.first - run_.begin;
-      for (int64_t width = 1; width < node.width; width *= 2) {
-        for (int64_t i = 0; i < node.width; i += 2 * width) add(first + i, first + i + width);
-      }
-    }
-  }
-
   comm::Communicator& ranks_;
   ThreadTeam& team_;
   int64_t leaves_;
-  Range run_;  // this rank's leaves
-  std::vector<TreeNode> own_nodes_;
-  std::vector<TreeNode> all_nodes_;  // of all ranks, in order
-  std::vector<int64_t> counts_;      // nodes a rank
+  Range run_;                            // this rank's leaves
+  std::vector<TreeNode> own_nodes_;      // its largest complete subtrees; a subtree's sum lies in
+                                         // the place of its first leaf
+  std::vector<Addition> own_additions_;  // from leaves to these
+  std::vector<Addition> all_additions_;  // from all ranks' nodes, in order, to the root
+  std::vector<int64_t> counts_;          // nodes a rank
   Blocks leaf_blocks_;
   std::unique_ptr<Blocks> sent_, all_blocks_;
 };

@@ -343,9 +343,9 @@ Plan Group::make_plan() {
     if (const auto row = row_of_trial(trial)) end_row(*row, RunStatus::kPruned, 0, "");
   plan.clear = std::exchange(ended_, {});
   for (const auto& start : orders.begin) open(start, plan);
-  const bool ends = std::ranges::any_of(
-      plan.put, [this](const auto& put) { return rows_[put.row]->ends_at_start(); });
-  plan.settled = news_.empty() && any_row() && !ends;
+  const bool told_at_start = std::ranges::any_of(
+      plan.put, [this](const auto& put) { return rows_[put.row]->has_news_at_start(); });
+  plan.settled = news_.empty() && any_row() && !told_at_start;
   return plan;
 }
 

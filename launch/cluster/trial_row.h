@@ -53,6 +53,8 @@ class TrialRow {
   bool ends_at_start() const { return !prune_at_start_.empty() || over_; }
   // Once it has started.
   RowNews end_at_start();
+  // Whether there is something to tell before it trains: its end, or last_epoch().
+  bool has_news_at_start() const { return ends_at_start() || !progress_.final_metrics.empty(); }
 
   // It is row `row` of `trainer` now, which has taken its checkpoint.
   void start(trainer::Trainer& trainer, int64_t row, const trainer::Manifest& manifest,
