@@ -53,13 +53,19 @@ bool has_bfloat16_instructions() {
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && ((a >> 5) & 1u) != 0;  // AVX512-BF16
 }
 
-// A single pair goes through the plain product, which is cheaper to start.
+// A single pair goes through the plain product, which is cheaper to start; so do pairs whose
+// results do not lie side by side.
 void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out) {
   if (a.scalar_type() == at::kBFloat16) {
     multiply_rounded(a, b, out);
-  } else if (a.size(0) == 1) {
-    auto plain = out.select(0, 0);
-    at::mm_out(plain, a.select(0, 0), b.select(0, 0));
+  } else if (b.stride(0) == 0 && a.is_contiguous() && out.is_contiguous()) {
+    auto lines = out.flatten(0, 1);
+    at::mm_out(lines, a.flatten(0, 1), b.select(0, 0));
+  } else if (a.size(0) == 1 || (fused(out) && !out.is_contiguous())) {
+    for (int64_t row = 0; row < a.size(0); ++row) {
+      auto plain = out.select(0, row);
+      at::mm_out(plain, a.select(0, row), b.select(0, row));
+    }
   } else {
     at::bmm_out(out, a, b);
   }

@@ -16,7 +16,7 @@ bool has_bfloat16_instructions();
 // out = a b for each of the stacked pairs.
 //   a: [rows, m, k], b: [rows, k, n], both of one dtype, each matrix contiguous or the transpose of
 //   a contiguous one. out: [rows, m, n], contiguous matrices; float32 where a and b are bfloat16,
-//   else of their dtype.
+//   else of their dtype. Where all rows have one b (expanded), their lines are multiplied together.
 void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out);
 
 }  // namespace elbow::models

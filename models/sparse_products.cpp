@@ -290,10 +290,13 @@ NonZeros non_zeros_of(const at::Tensor& x) {
   return found;
 }
 
-// Calls use(part of x, a, out) with the numbers of every row of the stack, as float or double.
+// Calls use(part of x, a, out) with the numbers of every row of the stack, as float or double;
+// once, where all rows have one a.
 template <class Use>
 void for_each_row(const NonZeros& x, const at::Tensor& a, at::Tensor& out, const Use& use) {
-  const int64_t rows = a.size(0), lines = (x.begin.size(0) - 1) / std::max<int64_t>(rows, 1);
+  const bool together = a.stride(0) == 0 && out.is_contiguous();
+  const int64_t rows = together ? 1 : a.size(0);
+  const int64_t lines = (x.begin.size(0) - 1) / std::max<int64_t>(rows, 1);
   AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "sparse product", [&] {
     for (int64_t row = 0; row < rows; ++row) {
       use(Part<scalar_t>(x, row, lines), a.const_data_ptr<scalar_t>() + row * a.stride(0),

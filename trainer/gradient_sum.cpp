@@ -46,6 +46,12 @@ class Blocks {
 
   Summand& operator[](int64_t index) { return summands_[index]; }
 
+  // Of one row each, side by side: [count, P].
+  at::Tensor gradients() const {
+    if (shape_.rows != 1 || !models::fused(shape_.device)) return {};
+    return memory_[0].view(at::kFloat).narrow(1, 0, shape_.parameters);
+  }
+
   // All blocks as bytes [count, bytes]: one tensor where gradient and sums travel together, else
   // one for each.
   const std::vector<at::Tensor>& memory() const { return memory_; }
@@ -185,6 +191,7 @@ class ExactSum : public GradientSum {
     return part_of(examples, leaves_, run_.begin + index);
   }
   Summand& place(int64_t index) override { return leaf_blocks_[index]; }
+  at::Tensor gradients() override { return leaf_blocks_.gradients(); }
 
   const Summand& add() override {
     leaf_blocks_.add(team_, own_additions_);

@@ -41,6 +41,9 @@ class GradientSum {
   // Where slice `index` writes its contribution. Valid until add(); it must be written whole, an
   // empty slice as zeros.
   virtual Summand& place(int64_t index) = 0;
+  // The gradients of all places, [slices(), P], where they are of one row and on the CPU, and exact
+  // mode keeps them apart; else undefined.
+  virtual at::Tensor gradients() { return {}; }
 
   // The sum over all slices of all ranks; valid until the next place is written.
   virtual const Summand& add() = 0;

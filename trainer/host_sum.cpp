@@ -74,6 +74,11 @@ class HostSum : public GradientSum {
   }
 
   Summand& place(int64_t index) override { return own_[index]; }
+  at::Tensor gradients() override {
+    if (shape_.rows != 1 || !plan_.tree || own_.empty()) return {};
+    return at::from_blob(own_[0].gradient.mutable_data_ptr(), {slices(), shape_.parameters},
+                         {bytes_of_summand(shape_) / 4, 1}, at::kFloat);
+  }
 
   const Summand& add() override {
     memory_->meet();  // all slices are written

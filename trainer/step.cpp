@@ -14,6 +14,7 @@
 #include "models/schedule.h"
 #include "trainer/evaluation.h"
 #include "trainer/gradient_norm.h"
+#include "trainer/seconds_since.h"
 
 namespace elbow::trainer {
 namespace {
@@ -36,10 +37,22 @@ struct Step::Slot {
   Range positions{0, 0};           // within the epoch
   std::vector<int64_t> indices;    // within the split
   std::vector<int64_t> examples;   // global
-  at::Tensor x, noise, condition;  // [1, largest slice, …], on the host: memory for any slice
-  models::Batch batch;             // this slice's part of them, on the device
+  at::Tensor x, noise, condition;  // on the host: memory for any slice, or for all
+  models::Batch batch;             // what is used of them, on the device
   models::ExampleTerms terms;
   std::vector<models::BoundParameters> parameters;  // one a row, for each copy of the pack
+
+  // Room for `rows` slices of so many examples.
+  models::Batch room(int64_t rows, int64_t examples, int64_t samples,
+                     models::LogRatio log_ratio) const {
+    const auto part = [rows](const at::Tensor& memory, int64_t count) {
+      return memory.defined()
+                 ? memory.narrow(0, 0, rows * count).view({rows, count, memory.size(1)})
+                 : memory;
+    };
+    return {part(x, examples), part(noise, examples * samples), log_ratio,
+            part(condition, examples)};
+  }
 };
 
 Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& team)
@@ -60,28 +73,39 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
     copies_ = PackCopies::make(pack);
   if (parts_.model.precision() == models::Precision::kBfloat16)
     rounded_ = at::empty_like(pack.parameters, at::kBFloat16);
-  slots_.resize(gradient_sum_->slices());
   posterior_of_first_ =
       at::zeros({static_cast<int64_t>(pack.rows.size()), 2, parts_.model.latent()});
-  for (int64_t i = 0; i < gradient_sum_->slices(); ++i) {
-    auto& slot = slots_[i];
-    const int64_t largest = gradient_sum_->slice(i, parts_.batch_size).size() +
-                            1;  // a shorter batch may cut differently
-    slot.x = at::empty({1, largest, parts_.model.observed()});
-    slot.noise = at::empty({1, largest * parts_.objective.samples(), parts_.model.latent()});
-    if (parts_.condition != nullptr)
-      slot.condition = at::empty({1, largest, parts_.condition->width});
-    for (int copy = 0; copy < (copies_ ? 2 : 1); ++copy) {
-      for (size_t row = 0; row < pack.rows.size(); ++row) {
-        const auto of_row = [&](const at::Tensor& flat) {
-          return flat.defined() ? flat.narrow(0, static_cast<int64_t>(row), 1) : flat;
-        };
-        slot.parameters.emplace_back(layout,
-                                     of_row(copies_ ? copies_->parameters(copy) : pack.parameters),
-                                     gradient_sum_->place(i).gradient, of_row(rounded_));
-      }
+  // A shorter batch may cut differently.
+  int64_t largest = 0;
+  for (int64_t i = 0; i < gradient_sum_->slices(); ++i)
+    largest = std::max(largest, gradient_sum_->slice(i, parts_.batch_size).size() + 1);
+  for (int64_t i = 0; i < gradient_sum_->slices(); ++i)
+    slots_.push_back(make_slot(1, largest, gradient_sum_->place(i).gradient));
+  const auto gradients = gradient_sum_->gradients();
+  const bool plain = parts_.objective.statistics() == 0 && parts_.objective.samples() == 1;
+  if (plain && team.size() == 1 && std::ssize(slots_) > 1 && gradients.defined())
+    all_slots_ = std::make_unique<Slot>(make_slot(std::ssize(slots_), largest, gradients));
+}
+
+// rows: slices, of up to `largest` examples each. gradients: [rows, P].
+Step::Slot Step::make_slot(int64_t rows, int64_t largest, const at::Tensor& gradients) const {
+  Slot slot;
+  slot.x = at::empty({rows * largest, parts_.model.observed()});
+  slot.noise = at::empty({rows * largest * parts_.objective.samples(), parts_.model.latent()});
+  if (parts_.condition != nullptr)
+    slot.condition = at::empty({rows * largest, parts_.condition->width});
+  for (int copy = 0; copy < (copies_ ? 2 : 1); ++copy) {
+    for (size_t row = 0; row < pack_.rows.size(); ++row) {
+      const auto of_row = [&](const at::Tensor& flat) {
+        return flat.defined() ? flat.narrow(0, static_cast<int64_t>(row), 1).expand({rows, -1})
+                              : flat;
+      };
+      slot.parameters.emplace_back(parts_.model.layout(),
+                                   of_row(copies_ ? copies_->parameters(copy) : pack_.parameters),
+                                   gradients, of_row(rounded_));
     }
   }
+  return slot;
 }
 
 Step::~Step() = default;
@@ -169,10 +193,12 @@ bool Step::is_finite(int64_t k, const at::Tensor& gradient) {
   constexpr float kSmall = 1e30f;
   const auto& parameters = parts_.model.layout().parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
-    float bound = 0;
+    const auto bound_of = [&](const Slot& slot) {
+      return parameters_of(slot, k).bounds().const_data_ptr<float>()[i];
+    };
+    float bound = went_together_ ? static_cast<float>(slots_.size()) * bound_of(*all_slots_) : 0;
     for (const auto& slot : slots_)
-      if (slot.positions.size() > 0)
-        bound += parameters_of(slot, k).bounds().const_data_ptr<float>()[i];
+      if (!went_together_ && slot.positions.size() > 0) bound += bound_of(slot);
     if (bound < kSmall) continue;
     if (!all_finite(gradient.narrow(1, parameters[i].offset, parameters[i].count()), team_))
       return false;
@@ -241,6 +267,8 @@ bool Step::updated_together(int64_t k, double* sums) {
 
 // Runs this rank's slices forward and backward, into the places of the gradient sum.
 void Step::differentiate(int64_t row, const Range& batch) {
+  went_together_ = goes_together(batch);
+  if (went_together_) return differentiate_together(row, batch);
   const int64_t slices = static_cast<int64_t>(slots_.size());
   const int64_t statistics = parts_.objective.statistics();
   if (statistics == 0) {
@@ -267,11 +295,55 @@ void Step::differentiate(int64_t row, const Range& batch) {
   run_slices([&](int64_t slice) { backward(row, slice, sums, batch.size()); });
 }
 
+// Whether all slices of this rank are of one size, so that they can be the rows of a stack.
+bool Step::goes_together(const Range& batch) const {
+  if (!all_slots_) return false;
+  const int64_t first = gradient_sum_->slice(0, batch.size()).size();
+  for (int64_t i = 1; i < std::ssize(slots_); ++i)
+    if (gradient_sum_->slice(i, batch.size()).size() != first) return false;
+  return first > 0;
+}
+
+// The same bits as slice by slice, and faster: products with the weights run over all slices at
+// once.
+void Step::differentiate_together(int64_t k, const Range& batch) {
+  const auto start = std::chrono::steady_clock::now();
+  auto& all = *all_slots_;
+  const int64_t slices = std::ssize(slots_);
+  all.batch = all.room(slices, gradient_sum_->slice(0, batch.size()).size(), /*samples=*/1,
+                       parts_.objective.log_ratio());
+  const auto of_slice = [](const at::Tensor& rows, int64_t slice) {
+    return rows.defined() ? rows.narrow(0, slice, 1) : rows;
+  };
+  for (int64_t i = 0; i < slices; ++i) {
+    gather_slice(k, batch, i,
+                 {of_slice(all.batch.x, i), of_slice(all.batch.noise, i), all.batch.log_ratio,
+                  of_slice(all.batch.condition, i)});
+  }
+  at::AutoGradMode recorded(true);
+  const auto terms = parts_.model.terms(parameters_of(all, k), all.batch);
+  const auto context =
+      context_of(loss_weights(pack_.rows[k], parts_.scale), batch.size(), at::kCPU);
+  const auto loss = parts_.objective.leaf_loss(parts_.objective.settled(terms, context), context);
+  torch::autograd::backward({loss}, {at::ones_like(loss)});
+  const auto sums = at::empty({slices, kMetricSums}, at::kDouble);
+  sum_terms(terms, sums);
+  for (int64_t i = 0; i < slices; ++i) {
+    double* to = gradient_sum_->place(i).sums.mutable_data_ptr<double>();
+    std::copy_n(sums.const_data_ptr<double>() + i * kMetricSums, int64_t{kMetricSums}, to);
+    put_posterior_of_first(terms, i == 0 && slots_[0].positions.begin == batch.begin,
+                           parts_.model.latent(), to + kMetricSums);
+    to[kLoss] = loss[i].item<double>();
+    to[kStopVotes] = i == 0 && stop_vote_ ? 1.0 : 0.0;
+  }
+  own_seconds_ += seconds_since(start);
+}
+
 // On the team, and on the clock.
 void Step::run_slices(const std::function<void(int64_t slice)>& work) {
   const auto start = std::chrono::steady_clock::now();
   team_.run(static_cast<int64_t>(slots_.size()), work);
-  own_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  own_seconds_ += seconds_since(start);
 }
 
 const models::BoundParameters& Step::parameters_of(const Slot& slot, int64_t row) const {
@@ -310,6 +382,15 @@ void Step::prefetch_next_batch(const Row& row) {
 
 void Step::gather_slice(int64_t k, const Range& batch, int64_t slice) {
   auto& slot = slots_[slice];
+  const auto room = slot.room(1, gradient_sum_->slice(slice, batch.size()).size(),
+                              parts_.objective.samples(), parts_.objective.log_ratio());
+  gather_slice(k, batch, slice, room);
+  slot.batch = on_device(room, pack_.parameters.device());
+}
+
+// out: of one row, for the slice.
+void Step::gather_slice(int64_t k, const Range& batch, int64_t slice, const models::Batch& out) {
+  auto& slot = slots_[slice];
   const auto& row = pack_.rows[k];
   const auto within = gradient_sum_->slice(slice, batch.size());
   slot.positions = {batch.begin + within.begin, batch.begin + within.end};
@@ -327,21 +408,15 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice) {
   request.seed = row.seed;
   request.time = static_cast<uint32_t>(row.step);
   request.first_index = static_cast<uint32_t>(parts_.data.first_index);
-  const auto x = slot.x.narrow(1, 0, within.size());
-  const int64_t samples = parts_.objective.samples();
-  const auto noise = slot.noise.narrow(1, 0, within.size() * samples);
-  at::Tensor condition;
+  const auto x = out.x.select(0, 0);
   if (parts_.condition != nullptr) {
-    condition = slot.condition.narrow(1, 0, within.size());
-    gather_pair(parts_.data, slot.indices, request, *parts_.condition, x.select(0, 0),
-                condition.select(0, 0));
+    gather_pair(parts_.data, slot.indices, request, *parts_.condition, x,
+                out.condition.select(0, 0));
   } else {
-    gather(parts_.data, slot.indices, request, x.select(0, 0));
+    gather(parts_.data, slot.indices, request, x);
   }
   models::fill_normal({row.seed, models::Purpose::kTrainingNoise, static_cast<uint32_t>(row.step)},
-                      slot.examples, noise, samples);
-  slot.batch =
-      on_device({x, noise, parts_.objective.log_ratio(), condition}, pack_.parameters.device());
+                      slot.examples, out.noise, parts_.objective.samples());
 }
 
 void Step::forward(int64_t row, int64_t slice) {

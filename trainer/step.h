@@ -95,8 +95,11 @@ class Step {
   const at::Tensor& posterior_of_first() const { return posterior_of_first_; }
 
  private:
-  struct Slot;  // the working memory of one slice
+  struct Slot;  // the working memory of one slice, or of all as the rows of a stack
 
+  Slot make_slot(int64_t rows, int64_t largest, const at::Tensor& gradients) const;
+  bool goes_together(const Range& batch) const;
+  void differentiate_together(int64_t row, const Range& batch);
   void differentiate(int64_t row, const Range& batch);
   void run_slices(const std::function<void(int64_t slice)>& work);
   UpdateRates rates_of(const Row& row) const;
@@ -109,6 +112,7 @@ class Step {
   void round_parameters(int64_t row);
   void prefetch_next_batch(const Row& row);
   void gather_slice(int64_t row, const Range& batch, int64_t slice);
+  void gather_slice(int64_t row, const Range& batch, int64_t slice, const models::Batch& out);
   void forward(int64_t row, int64_t slice);
   void backward(int64_t row, int64_t slice, const at::Tensor& statistics, int64_t batch_size);
   void make_row(int64_t row, const Range& batch, at::Tensor& result);
@@ -124,6 +128,8 @@ class Step {
   bool together_ = false;               // the ranks of a host share the update
   bool gated_ = false;                  // on the device, which does not wait for the host
   std::vector<Slot> slots_;
+  std::unique_ptr<Slot> all_slots_;  // where slices may go together; null: they may not
+  bool went_together_ = false;       // the last differentiate()
   at::Tensor
       rounded_;  // [K, P], bfloat16, of the pack's parameters; undefined without such products
   std::vector<NonFinite> nonfinite_;

@@ -4,6 +4,8 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include "models/products.h"
+
 namespace elbow::models {
 namespace {
 
@@ -18,6 +20,25 @@ TEST(Mkl, FixedBranchGivesTheSameBitsForAnyThreadCountAndBatchedForm) {
       expected));
   at::set_num_threads(2);
   EXPECT_TRUE(at::equal(at::mm(a, b), expected));
+}
+
+// One matrix for all rows: their lines are multiplied together, in bits that are those of each row
+// alone.
+TEST(Mkl, LinesOfRowsWithOneMatrixAreMultipliedTogether) {
+  ASSERT_EQ(fix_mkl_branch(best_mkl_branch()), mkl_branch());
+  at::manual_seed(4);
+  for (const int64_t lines : {1, 13, 32}) {
+    for (const auto& [k, n] : {std::pair{784, 50}, {50, 784}, {2, 50}, {50, 4}}) {
+      const auto a = at::randn({4, lines, k});
+      const auto one = at::randn({1, k, n});
+      auto together = at::empty({4, lines, n}), alone = at::empty({1, lines, n});
+      multiply(a, one.expand({4, k, n}), together);
+      for (int64_t row = 0; row < 4; ++row) {
+        multiply(a.narrow(0, row, 1), one, alone);
+        EXPECT_TRUE(at::equal(together.narrow(0, row, 1), alone)) << lines << " " << k << " " << n;
+      }
+    }
+  }
 }
 
 }  // namespace

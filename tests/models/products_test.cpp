@@ -1,4 +1,4 @@
-// Products with operands rounded to bfloat16.
+// Products of a stack, and with operands rounded to bfloat16.
 #include "models/products.h"
 
 #include <ATen/ATen.h>
@@ -52,6 +52,18 @@ TEST(Products, Bfloat16OperandsAreAddedInFloat32) {
       EXPECT_LT(difference(out, expected), 1e-6) << left << right;
     }
   }
+}
+
+// Gradients of a layer lie in flat rows.
+TEST(Products, ResultsNeedNotLieSideBySide) {
+  at::manual_seed(5);
+  const auto a = at::randn({3, 6, 8}), b = at::randn({3, 8, 5});
+  auto rows = at::zeros({3, 100});
+  auto out = rows.narrow(1, 7, 30).view({3, 6, 5});
+  multiply(a, b, out);
+  EXPECT_TRUE(at::allclose(out, at::bmm(a, b), 1e-5, 1e-5));
+  EXPECT_EQ(rows.narrow(1, 0, 7).abs().sum().item<float>(), 0.0f);
+  EXPECT_EQ(rows.narrow(1, 37, 63).abs().sum().item<float>(), 0.0f);
 }
 
 TEST(Products, ALayerOfBfloat16IsNearOneOfFloat32) {
