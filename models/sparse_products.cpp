@@ -100,6 +100,13 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
 ELBOW_LINES(f, float)
 ELBOW_LINES(d, double)
 
+// Room for so many numbers. Never shrinks: what a vector grows by, it fills with zeros.
+template <class Number>
+Number* room(std::vector<Number>& memory, int64_t count) {
+  if (std::ssize(memory) < count) memory.resize(static_cast<size_t>(count));
+  return memory.data();
+}
+
 // A thread's own memory, which a step would else ask for anew.
 template <class Scalar>
 struct Workspace {
@@ -112,8 +119,8 @@ struct Workspace {
   }
   // Where the panel begins: at a cache line.
   Scalar* panel_of(int64_t lines) {
-    panel.resize(static_cast<size_t>(lines * kPanel) + 64 / sizeof(Scalar));
-    const auto address = reinterpret_cast<uintptr_t>(panel.data());
+    const auto address = reinterpret_cast<uintptr_t>(
+        room(panel, lines * kPanel + static_cast<int64_t>(64 / sizeof(Scalar))));
     return reinterpret_cast<Scalar*>((address + 63) / 64 * 64);
   }
 };
@@ -166,7 +173,7 @@ void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, 
   count_columns(x, k, own.next, own.used);
   const auto used = static_cast<int64_t>(own.used.size());
   for (int64_t i = 0; i < used; ++i) own.next[own.used[i]] = static_cast<int32_t>(i);
-  own.place.resize(x.last());
+  room(own.place, x.last());
   for (int64_t i = x.first(); i < x.last(); ++i) own.place[i] = own.next[x.column[i]];
   Scalar* panel = own.panel_of(used);
   for (int64_t from = 0; from < n; from += kPanel) {
@@ -192,15 +199,15 @@ void multiply_transposed_row(const Part<Scalar>& x, int64_t k, const Scalar* dy,
   auto& own = Workspace<Scalar>::own();
   count_columns(x, k, own.next, own.used);
   const auto used = static_cast<int64_t>(own.used.size());
-  own.begin.resize(used + 1);
+  room(own.begin, used + 1);
   int32_t begin = 0;
   for (int64_t i = 0; i < used; ++i) {
     own.begin[i] = begin;
     begin += std::exchange(own.next[own.used[i]], begin);
   }
   own.begin[used] = begin;
-  own.place.resize(begin);
-  own.value.resize(begin);
+  room(own.place, begin);
+  room(own.value, begin);
   for (int64_t line = 0; line < x.count; ++line) {
     for (int64_t i = x.begin[line]; i < x.begin[line + 1]; ++i) {
       const int32_t to = own.next[x.column[i]]++;
@@ -272,21 +279,21 @@ NonZeros non_zeros_of(const at::Tensor& x) {
   const auto integers = x.options().dtype(at::kInt);
   NonZeros found{at::empty({lines + 1}, integers), {}, {}};
   auto& own = Workspace<Scalar>::own();
-  own.place.resize(static_cast<size_t>(x.numel()) + 1);
-  own.value.resize(static_cast<size_t>(x.numel()) + 1);
-  own.used.resize(static_cast<size_t>(columns) + 1);
+  auto* column = room(own.place, x.numel() + 1);
+  auto* value = room(own.value, x.numel() + 1);
+  auto* blocks = room(own.begin, columns + 1);
   auto* begin = found.begin.mutable_data_ptr<int32_t>();
   int64_t n = 0;
   for (int64_t line = 0; line < lines; ++line) {
     begin[line] = static_cast<int32_t>(n);
-    n += compress(x.const_data_ptr<Scalar>() + line * columns, columns, own.used.data(),
-                  own.place.data() + n, own.value.data() + n);
+    n += compress(x.const_data_ptr<Scalar>() + line * columns, columns, blocks, column + n,
+                  value + n);
   }
   begin[lines] = static_cast<int32_t>(n);
   found.column = at::empty({n}, integers);
   found.value = at::empty({n}, x.options());
-  std::copy_n(own.place.data(), n, found.column.mutable_data_ptr<int32_t>());
-  std::copy_n(own.value.data(), n, found.value.mutable_data_ptr<Scalar>());
+  std::copy_n(column, n, found.column.mutable_data_ptr<int32_t>());
+  std::copy_n(value, n, found.value.mutable_data_ptr<Scalar>());
   return found;
 }
 
