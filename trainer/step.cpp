@@ -186,6 +186,11 @@ void Step::take_sums(int64_t k, const at::Tensor& summed, double* sums) {
               posterior_of_first_.mutable_data_ptr<float>() + k * numbers);
 }
 
+std::span<const Step::Slot> Step::slots_in_use() const {
+  if (went_together_) return {all_slots_.get(), 1};
+  return slots_;
+}
+
 // A row's summed gradient, [1, P]. A weight's is not looked at where the backward passes know that
 // it is small; ranks do not know that of each other.
 bool Step::is_finite(int64_t k, const at::Tensor& gradient) {
@@ -193,12 +198,12 @@ bool Step::is_finite(int64_t k, const at::Tensor& gradient) {
   constexpr float kSmall = 1e30f;
   const auto& parameters = parts_.model.layout().parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
-    const auto bound_of = [&](const Slot& slot) {
-      return parameters_of(slot, k).bounds().const_data_ptr<float>()[i];
-    };
-    float bound = went_together_ ? static_cast<float>(slots_.size()) * bound_of(*all_slots_) : 0;
-    for (const auto& slot : slots_)
-      if (!went_together_ && slot.positions.size() > 0) bound += bound_of(slot);
+    float bound = 0;
+    for (const auto& slot : slots_in_use()) {
+      if (slot.batch.x.size(1) == 0) continue;
+      bound += static_cast<float>(slot.batch.x.size(0)) *
+               parameters_of(slot, k).bounds().const_data_ptr<float>()[i];
+    }
     if (bound < kSmall) continue;
     if (!all_finite(gradient.narrow(1, parameters[i].offset, parameters[i].count()), team_))
       return false;
@@ -274,8 +279,8 @@ void Step::differentiate(int64_t row, const Range& batch) {
   if (statistics == 0) {
     run_slices([&](int64_t slice) {
       gather_slice(row, batch, slice);
-      forward(row, slice);
-      backward(row, slice, {}, batch.size());
+      forward(row, slots_[slice]);
+      backward(row, slots_[slice], slice, {}, batch.size());
     });
     return;
   }
@@ -285,14 +290,14 @@ void Step::differentiate(int64_t row, const Range& batch) {
   std::vector<at::Tensor> local(slices);
   run_slices([&](int64_t slice) {
     gather_slice(row, batch, slice);
-    forward(row, slice);
+    forward(row, slots_[slice]);
     at::NoGradGuard no_gradient;
     local[slice] = slots_[slice].positions.size() > 0
                        ? parts_.objective.leaf_statistics(slots_[slice].terms).cpu()
                        : at::zeros({1, statistics}, at::kDouble);
   });
   const auto sums = gradient_sum_->add_statistics(local).to(pack_.parameters.device());
-  run_slices([&](int64_t slice) { backward(row, slice, sums, batch.size()); });
+  run_slices([&](int64_t slice) { backward(row, slots_[slice], slice, sums, batch.size()); });
 }
 
 // Whether all slices of this rank are of one size, so that they can be the rows of a stack.
@@ -320,22 +325,8 @@ void Step::differentiate_together(int64_t k, const Range& batch) {
                  {of_slice(all.batch.x, i), of_slice(all.batch.noise, i), all.batch.log_ratio,
                   of_slice(all.batch.condition, i)});
   }
-  at::AutoGradMode recorded(true);
-  const auto terms = parts_.model.terms(parameters_of(all, k), all.batch);
-  const auto context =
-      context_of(loss_weights(pack_.rows[k], parts_.scale), batch.size(), at::kCPU);
-  const auto loss = parts_.objective.leaf_loss(parts_.objective.settled(terms, context), context);
-  torch::autograd::backward({loss}, {at::ones_like(loss)});
-  const auto sums = at::empty({slices, kMetricSums}, at::kDouble);
-  sum_terms(terms, sums);
-  for (int64_t i = 0; i < slices; ++i) {
-    double* to = gradient_sum_->place(i).sums.mutable_data_ptr<double>();
-    std::copy_n(sums.const_data_ptr<double>() + i * kMetricSums, int64_t{kMetricSums}, to);
-    put_posterior_of_first(terms, i == 0 && slots_[0].positions.begin == batch.begin,
-                           parts_.model.latent(), to + kMetricSums);
-    to[kLoss] = loss[i].item<double>();
-    to[kStopVotes] = i == 0 && stop_vote_ ? 1.0 : 0.0;
-  }
+  forward(k, all);
+  backward(k, all, /*first=*/0, /*statistics=*/{}, batch.size());
   own_seconds_ += seconds_since(start);
 }
 
@@ -419,35 +410,45 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice, const mode
                       slot.examples, out.noise, parts_.objective.samples());
 }
 
-void Step::forward(int64_t row, int64_t slice) {
-  auto& slot = slots_[slice];
-  if (slot.positions.size() == 0) return;
+void Step::forward(int64_t row, Slot& slot) {
+  if (slot.batch.x.size(1) == 0) return;
   at::AutoGradMode recorded(true);
   slot.terms = parts_.model.terms(parameters_of(slot, row), slot.batch);
 }
 
-void Step::backward(int64_t k, int64_t slice, const at::Tensor& statistics, int64_t batch_size) {
-  auto& slot = slots_[slice];
-  auto& place = gradient_sum_->place(slice);
-  double* sums = place.sums.mutable_data_ptr<double>();
-  if (slot.positions.size() > 0) {
+// first: the slice that the slot's first row is.
+void Step::backward(int64_t k, Slot& slot, int64_t first, const at::Tensor& statistics,
+                    int64_t batch_size) {
+  const int64_t rows = slot.batch.x.size(0);
+  const bool empty = slot.batch.x.size(1) == 0;
+  const auto sums = at::empty({rows, kMetricSums}, at::kDouble);
+  at::Tensor loss;
+  if (!empty) {
     auto context = context_of(loss_weights(pack_.rows[k], parts_.scale), batch_size,
                               pack_.parameters.device());
     context.statistics = statistics;
     at::AutoGradMode recorded(true);
     slot.terms = parts_.objective.settled(slot.terms, context);
-    const auto loss = parts_.objective.leaf_loss(slot.terms, context);
-    torch::autograd::backward({loss}, {});
-    sum_terms(slot.terms, place.sums);
-    put_posterior_of_first(slot.terms, slot.positions.begin == pack_.batch * parts_.batch_size,
-                           parts_.model.latent(), sums + kMetricSums);
-    sums[kLoss] = loss.item<double>();
-    slot.terms = {};
-  } else {
-    place.gradient.zero_();
-    place.sums.zero_();
+    loss = parts_.objective.leaf_loss(slot.terms, context);
+    torch::autograd::backward({loss}, {at::ones_like(loss)});
+    sum_terms(slot.terms, sums);
   }
-  sums[kStopVotes] = slice == 0 && stop_vote_ ? 1.0 : 0.0;
+  for (int64_t i = 0; i < rows; ++i) {
+    auto& place = gradient_sum_->place(first + i);
+    double* to = place.sums.mutable_data_ptr<double>();
+    if (empty) {
+      place.gradient.zero_();
+      place.sums.zero_();
+    } else {
+      const int64_t begin = slots_[first + i].positions.begin;
+      std::copy_n(sums.const_data_ptr<double>() + i * kMetricSums, int64_t{kMetricSums}, to);
+      put_posterior_of_first(slot.terms, i == 0 && begin == pack_.batch * parts_.batch_size,
+                             parts_.model.latent(), to + kMetricSums);
+      to[kLoss] = loss[i].item<double>();
+    }
+    to[kStopVotes] = first + i == 0 && stop_vote_ ? 1.0 : 0.0;
+  }
+  slot.terms = {};
 }
 
 // Not on the way of a healthy step: runs this rank's slices forward again, with the weights that

@@ -18,6 +18,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -113,8 +114,10 @@ class Step {
   void prefetch_next_batch(const Row& row);
   void gather_slice(int64_t row, const Range& batch, int64_t slice);
   void gather_slice(int64_t row, const Range& batch, int64_t slice, const models::Batch& out);
-  void forward(int64_t row, int64_t slice);
-  void backward(int64_t row, int64_t slice, const at::Tensor& statistics, int64_t batch_size);
+  void forward(int64_t row, Slot& slot);
+  void backward(int64_t row, Slot& slot, int64_t first, const at::Tensor& statistics,
+                int64_t batch_size);
+  std::span<const Slot> slots_in_use() const;
   void make_row(int64_t row, const Range& batch, at::Tensor& result);
   NonFinite blame(int64_t row, const Range& batch);
   void fail(int64_t row, const Range& batch, at::Tensor& result);
