@@ -11,13 +11,13 @@
 #include <cstring>
 
 #include "comm/communicators.h"
+#include "comm/deadline.h"
 #include "comm/error.h"
 #include "comm/guard.h"
 #include "comm/heartbeat.h"
 #include "comm/launcher_watch.h"
 #include "comm/mpi_pulse.h"
 #include "comm/mpi_settings.h"
-#include "comm/start_watch.h"
 #include "comm/ulfm.h"
 
 namespace elbow::comm {
@@ -31,6 +31,10 @@ constexpr int kOpenMpiMajor = 0;
 constexpr size_t kHostBytes = 256;
 constexpr std::chrono::seconds kStartPatience{300};  // hundreds of ranks need a minute
 constexpr int kResumable = 75;                       // nothing is lost: "not finished, resumable"
+
+std::string in_seconds(std::chrono::duration<double> time) {
+  return fmt::format("{:g} s", time.count());
+}
 
 void check(int code, const char* operation) {
   if (code == MPI_SUCCESS) return;
@@ -54,7 +58,11 @@ MpiSession::MpiSession() {
   }
   int provided = 0;
   {
-    const StartWatch watch(kStartPatience, kResumable);
+    const Deadline deadline(
+        kStartPatience, kResumable,
+        fmt::format("MPI has not started on this rank within {}, because another rank was lost or "
+                    "cannot be reached: start the same command again",
+                    in_seconds(kStartPatience)));
     check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_MULTIPLE, &provided), "MPI_Init_thread");
   }
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
@@ -129,7 +137,7 @@ MpiSession::~MpiSession() {
   MPI_Finalize();
 }
 
-void MpiSession::close() {
+void MpiSession::close(int exit_code, std::chrono::milliseconds patience) {
   if (closed_) return;
   std::fflush(nullptr);
   // All leave in the same way, though only some may have met a lost peer.
@@ -140,7 +148,13 @@ void MpiSession::close() {
   }
   closed_ = true;
   pulse_.reset();
-  if (healthy_) MPI_Finalize();
+  if (!healthy_) return;
+  const Deadline deadline(
+      patience, exit_code,
+      fmt::format("rank {} on {} has done its work and leaves after {} without the others: one was "
+                  "lost while all were leaving",
+                  rank_, hosts_.at(rank_), in_seconds(patience)));
+  MPI_Finalize();
 }
 
 void MpiSession::abort(int exit_code) {

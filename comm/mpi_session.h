@@ -7,15 +7,18 @@
 // initialises MPI with thread level MULTIPLE. It takes 0.1 s.
 //
 // Ending, three ways:
-// - close(), then return from main. Every rank calls it, whatever the exit code is; it waits for
+// - close(code), then return from main. Every rank calls it, whatever the exit code is; it waits
+// for
 //   all ranks, because mpirun kills the others when the first one leaves with a code other than 0.
-// - close(), then _exit(code), after a lost peer (healthy() is false): MPI_Finalize could hang, so
+// - close(code), then _exit(code), after a lost peer (healthy() is false): MPI_Finalize could hang,
+// so
 //   MPI stays open and static destructors must not run.
 // - abort(code), when this rank cannot go on and the others do not know: ends the whole job.
 // Communicators are destroyed before close(). Errors: comm::Error from construction and close().
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -54,7 +57,9 @@ class MpiSession {
   // From now on the guard judges this rank by these rules.
   void watch(const WatchRules& rules);
 
-  void close();
+  // exit_code: of this process, which leaves with it at once where MPI does not end within
+  // `patience`: all have agreed to leave, but one was lost before MPI had ended.
+  void close(int exit_code, std::chrono::milliseconds patience = std::chrono::seconds(30));
   [[noreturn]] void abort(int exit_code);
 
  private:

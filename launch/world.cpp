@@ -63,7 +63,7 @@ std::string World::from_rank_0(const std::function<std::string()>& make) {
 ExitCode World::leave(ExitCode code) {
   log_.tell(fmt::format("leaves with exit code {}", static_cast<int>(code)));
   ranks_.reset();
-  session_.close();
+  session_.close(static_cast<int>(code));
   if (!session_.healthy()) _exit(static_cast<int>(code));
   return code;
 }

@@ -77,7 +77,7 @@ std::unique_ptr<comm::Communicator> healed(comm::Communicator& ranks, const comm
 int run_rank(const std::vector<int>& doomed) {
   comm::MpiSession session;
   if (!session.fault_tolerant()) {
-    session.close();
+    session.close(kNoFaultTolerance);
     return kNoFaultTolerance;
   }
   const int me = session.rank();
@@ -98,7 +98,7 @@ int run_rank(const std::vector<int>& doomed) {
   }
   say(fmt::format("DONE {} of {} healthy {}", me, ranks->size(), session.healthy()));
   ranks.reset();
-  session.close();
+  session.close(1);
   std::fflush(nullptr);
   _exit(lost && !session.healthy() ? 0 : 1);
 }

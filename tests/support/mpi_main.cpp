@@ -60,6 +60,6 @@ int main(int argc, char** argv) {
   elbow::comm::MpiSession session;
   elbow::tests::the_session = &session;
   const int code = elbow::tests::run(session);
-  session.close();
+  session.close(code);
   return code;
 }
