@@ -11,6 +11,7 @@
 #include "launch/doctor/estimate.h"
 #include "launch/doctor/host_facts.h"
 #include "launch/doctor/places.h"
+#include "launch/duration_text.h"
 #include "launch/sweep/shape_key.h"
 #include "trainer/trainer.h"
 
@@ -18,7 +19,6 @@ namespace elbow::launch {
 namespace {
 
 using doctor::bytes_text;
-using doctor::duration_text;
 constexpr size_t kMostMeasured = 8;  // shapes; the others take as long as their mean
 
 doctor::StepCost cost_of_pack(const trainer::Settings& settings, int64_t rows,

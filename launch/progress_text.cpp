@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
+
+#include "launch/duration_text.h"
 
 namespace elbow::launch {
 namespace {
@@ -60,7 +61,7 @@ std::string bar_line(const trainer::StepProgress& progress, int columns,
   const std::string before = fmt::format("epoch {}/{} {:3.0f}% ", progress.epoch, progress.epochs,
                                          std::floor(100 * share));
   std::vector<std::string> words = {
-      fmt::format("ETA {}", duration_text(seconds_left(progress))),
+      fmt::format("ETA {}", clock_text(seconds_left(progress))),
       fmt::format("  {:.0f} examples/s", progress.examples_per_s),
       fmt::format("  loss {:.4f}", progress.loss),
   };
@@ -84,16 +85,6 @@ double seconds_left(const trainer::StepProgress& progress) {
   if (progress.steps_done <= 0) return 0;
   const auto left = static_cast<double>(steps_of_run(progress) - step_in_run(progress));
   return std::max(0.0, left * progress.seconds / static_cast<double>(progress.steps_done));
-}
-
-std::string duration_text(double seconds) {
-  constexpr double kLongest = 3600.0 * 9999;
-  if (!(seconds >= 0)) return "?";
-  const auto whole = static_cast<int64_t>(std::llround(std::min(seconds, kLongest)));
-  const int64_t hours = whole / 3600;
-  const int64_t minutes = whole / 60 % 60;
-  if (hours > 0) return fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60);
-  return fmt::format("{}:{:02}", minutes, whole % 60);
 }
 
 }  // namespace elbow::launch

@@ -29,6 +29,4 @@ std::string bar_line(const trainer::StepProgress& progress, int columns,
 // Seconds that remain at the pace so far; 0 where nothing is known yet.
 double seconds_left(const trainer::StepProgress& progress);
 
-std::string duration_text(double seconds);  // "0:07", "12:00", "3:04:05"
-
 }  // namespace elbow::launch

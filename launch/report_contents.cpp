@@ -7,7 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "launch/progress_text.h"
+#include "launch/duration_text.h"
 #include "launch/setting_table.h"
 #include "trainer/build_info.h"
 
@@ -137,7 +137,7 @@ PageTable run_table(const std::vector<RunMaterial>& runs) {
         number_text(beta),
         number_text(beta / static_cast<double>(run.observed)),
         run.parameters > 0 ? std::to_string(run.parameters) : "–",
-        run.seconds > 0 ? duration_text(run.seconds) : "–",
+        run.seconds > 0 ? clock_text(run.seconds) : "–",
         run.examples_per_s > 0 ? fmt::format("{:.0f}", run.examples_per_s) : "–"};
     if (run.model) {
       const auto numbers = numbers_of(*run.model);

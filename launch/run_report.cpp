@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "launch/duration_text.h"
 #include "launch/evaluation_report.h"
-#include "launch/progress_text.h"
 #include "launch/warnings.h"
 
 namespace elbow::launch {
@@ -150,7 +150,7 @@ std::string metrics_text(const trainer::SplitMetrics& m) {
 std::string end_text(const trainer::RunResult& result) {
   const std::string reached =
       fmt::format("{}, {}, {}", counted(result.epochs_done, "epoch"),
-                  counted(result.steps_done, "step"), duration_text(result.seconds));
+                  counted(result.steps_done, "step"), clock_text(result.seconds));
   switch (result.status) {
     case trainer::RunStatus::kComplete:
       return "complete: " + reached;

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "launch/duration_text.h"
 #include "launch/terminal.h"
 
 namespace elbow::launch::cluster {
@@ -14,12 +15,6 @@ namespace {
 constexpr std::chrono::seconds kLinePause{30};
 constexpr size_t kMostGroups = 16;  // lines of them
 constexpr int64_t kWidestBar = 20;  // rows of a group that are drawn one by one
-
-std::string duration_text(double seconds) {
-  if (seconds < 90) return fmt::format("{:.0f} s", seconds);
-  if (seconds < 5400) return fmt::format("{:.0f} min", seconds / 60);
-  return fmt::format("{:.1f} h", seconds / 3600);
-}
 
 double examples_per_s(const SweepStatus& status) {
   double sum = 0;

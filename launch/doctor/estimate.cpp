@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "launch/doctor/places.h"
+#include "launch/duration_text.h"
 #include "trainer/seconds_since.h"
 
 namespace elbow::launch::doctor {
@@ -108,17 +108,6 @@ Estimate measure_training(Training& training, World& world) {
                      static_cast<double>(trainer.epochs()) * estimate.evaluation_s;
   estimate.shared_memory_bytes = shared_memory_of(training, ranks);
   return estimate;
-}
-
-std::string duration_text(double seconds) {
-  constexpr int64_t kMinute = 60, kHour = 3600, kDay = 86400;
-  const auto whole = static_cast<int64_t>(std::llround(seconds));
-  if (seconds < 10) return fmt::format("{:.1f} s", seconds);
-  if (whole < 2 * kMinute) return fmt::format("{} s", whole);
-  if (whole < kHour) return fmt::format("{} min", (whole + kMinute / 2) / kMinute);
-  if (whole < 2 * kDay)
-    return fmt::format("{} h {:02} min", whole / kHour, whole % kHour / kMinute);
-  return fmt::format("{} days {} h", whole / kDay, whole % kDay / kHour);
 }
 
 std::string estimate_text(const Estimate& estimate) {

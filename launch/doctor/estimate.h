@@ -23,9 +23,6 @@ StepCost measure_steps(trainer::Trainer& trainer, const trainer::Dataset& data, 
 // nothing. Throws SharedError where the steps cannot be made, and comm::PeerLost.
 Estimate measure_training(Training& training, World& world);
 
-// "3.2 s", "5 min", "2 h 05 min", "3 days 4 h"
-std::string duration_text(double seconds);
-
 // Lines such as "time       39 s: 4690 steps of 5.1 ms, 10 evaluations of 0.4 s".
 std::string estimate_text(const Estimate& estimate);
 

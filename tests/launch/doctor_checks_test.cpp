@@ -290,8 +290,6 @@ TEST(Doctor, NamesRanksAndSizesAsPeopleDo) {
   EXPECT_EQ(ranges_text({0, 1, 2, 3, 8}), "0-3,8");
   EXPECT_EQ(bytes_text(0), "0 bytes");
   EXPECT_EQ(bytes_text(int64_t{3} << 29), "1.5 GiB");
-  EXPECT_EQ(duration_text(3.25), "3.2 s");
-  EXPECT_EQ(duration_text(7260), "2 h 01 min");
 }
 
 }  // namespace

@@ -82,13 +82,6 @@ TEST(ProgressText, EtaIsThePaceOfThisLaunchTimesWhatIsLeft) {
   EXPECT_EQ(seconds_left(StepProgress{}), 0);
 }
 
-TEST(ProgressText, DurationsReadLikeAClock) {
-  EXPECT_EQ(duration_text(7.4), "0:07");
-  EXPECT_EQ(duration_text(720), "12:00");
-  EXPECT_EQ(duration_text(11045), "3:04:05");
-  EXPECT_EQ(duration_text(std::numeric_limits<double>::quiet_NaN()), "?");
-}
-
 TEST(ProgressText, EpochLineHasBothSplitsAndThePosterior) {
   EXPECT_EQ(
       epoch_line(metrics_of("train"), metrics_of("test"), 10),
