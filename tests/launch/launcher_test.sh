@@ -91,22 +91,46 @@ expect "and the sentence says how to go on" 1 "$(grep -c "elbow resume $folder/o
 mkdir "$folder/elsewhere" && ln -s "$launcher" "$folder/elsewhere/link"
 expect "a link from another folder works" "rank none" "$(cd elsewhere && ./link rank)"
 
-interrupted_code() {
-  local run=$1 signal=$2
-  shift 2
+# Starts a run in the background, sets `launched`, and returns when it is under way.
+start_waiting() {
+  local run=$1
+  shift
   "$launcher" "$@" waits "$run" &
-  local launched=$!
+  launched=$!
   for _ in $(seq 600); do
     [[ -e $run/ready ]] && break
     sleep 0.1
   done
+}
+interrupted_code() {
+  local run=$1 signal=$2
+  shift 2
+  start_waiting "$run" "$@"
   kill "-$signal" "$launched"
+  wait "$launched"
+  echo $?
+}
+# A launcher that took the stop for an end has a second to show it.
+suspended_code() {
+  local run=$1 child
+  shift
+  start_waiting "$run" "$@"
+  child=$(pgrep -P "$launched")
+  kill -STOP "$child"
+  for _ in $(seq 10); do
+    kill -0 "$launched" 2>/dev/null || break
+    sleep 0.1
+  done
+  kill -CONT "$child"
+  kill -TERM "$launched" 2>/dev/null
   wait "$launched"
   echo $?
 }
 expect "TERM interrupts the program, resumable" 75 "$(interrupted_code i TERM)"
 expect "HUP too" 75 "$(interrupted_code j HUP)"
 expect "TERM interrupts ranks under mpirun, resumable" 75 "$(interrupted_code k TERM -n 2)"
+expect "a program that was suspended for a while is waited for" 75 "$(suspended_code p)"
+expect "a suspended mpirun too" 75 "$(suspended_code q -n 2)"
 
 expect "no temporary file stays" 0 "$(find "$TMPDIR" -name 'elbow-result.*' | wc -l)"
 
