@@ -8,11 +8,10 @@
 //
 // Ending, three ways:
 // - close(code), then return from main. Every rank calls it, whatever the exit code is; it waits
-// for
-//   all ranks, because mpirun kills the others when the first one leaves with a code other than 0.
+//   for all ranks, because mpirun kills the others when the first one leaves with a code other
+//   than 0.
 // - close(code), then _exit(code), after a lost peer (healthy() is false): MPI_Finalize could hang,
-// so
-//   MPI stays open and static destructors must not run.
+//   so MPI stays open and static destructors must not run.
 // - abort(code), when this rank cannot go on and the others do not know: ends the whole job.
 // Communicators are destroyed before close(). Errors: comm::Error from construction and close().
 #pragma once
