@@ -8,20 +8,13 @@
 namespace elbow::comm {
 
 Deadline::Deadline(std::chrono::milliseconds patience, int exit_code, std::string sentence)
-    : thread_([this, patience, exit_code, sentence = std::move(sentence)] {
+    : thread_([this, patience, exit_code,
+               sentence = std::move(sentence)](const std::stop_token& ended) {
         std::unique_lock lock(mutex_);
-        if (ended_.wait_for(lock, patience, [this] { return end_; })) return;
+        ended_.wait_for(lock, ended, patience, [] { return false; });
+        if (ended.stop_requested()) return;
         std::fprintf(stderr, "elbow: %s\n", sentence.c_str());
         _exit(exit_code);
       }) {}
-
-Deadline::~Deadline() {
-  {
-    const std::lock_guard lock(mutex_);
-    end_ = true;
-  }
-  ended_.notify_one();
-  thread_.join();
-}
 
 }  // namespace elbow::comm

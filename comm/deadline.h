@@ -16,15 +16,13 @@ class Deadline {
   // Unless it is destroyed within `patience`, the process prints the sentence on stderr and leaves
   // with `exit_code`, without any clean-up.
   Deadline(std::chrono::milliseconds patience, int exit_code, std::string sentence);
-  ~Deadline();
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
 
  private:
   std::mutex mutex_;
-  std::condition_variable ended_;
-  bool end_ = false;
-  std::thread thread_;
+  std::condition_variable_any ended_;
+  std::jthread thread_;  // the last: it ends first
 };
 
 }  // namespace elbow::comm

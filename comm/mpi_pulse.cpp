@@ -30,18 +30,13 @@ void MpiPulse::beat() {
 }
 
 MpiPulse::MpiPulse()
-    : thread_([this] {
+    : thread_([this](const std::stop_token& ended) {
         std::unique_lock lock(mutex_);
-        while (!ended_.wait_for(lock, kPause, [this] { return end_; })) beat();
+        while (true) {
+          ended_.wait_for(lock, ended, kPause, [] { return false; });
+          if (ended.stop_requested()) return;
+          beat();
+        }
       }) {}
-
-MpiPulse::~MpiPulse() {
-  {
-    const std::lock_guard lock(mutex_);
-    end_ = true;
-  }
-  ended_.notify_one();
-  thread_.join();
-}
 
 }  // namespace elbow::comm

@@ -16,7 +16,6 @@ namespace elbow::comm {
 class MpiPulse {
  public:
   MpiPulse();
-  ~MpiPulse();
   MpiPulse(const MpiPulse&) = delete;
   MpiPulse& operator=(const MpiPulse&) = delete;
 
@@ -36,9 +35,8 @@ class MpiPulse {
   static std::atomic<int> quiet_;     // threads that hold Quiet
   static std::atomic<bool> beating_;  // the pulse is in MPI, or looks whether it may
   std::mutex mutex_;
-  std::condition_variable ended_;
-  bool end_ = false;
-  std::thread thread_;
+  std::condition_variable_any ended_;
+  std::jthread thread_;  // the last: it ends first
 };
 
 }  // namespace elbow::comm
