@@ -4,12 +4,14 @@
 #include <ATen/Dispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 
 #include "models/aten_log_variance.h"
 #include "models/elementwise.h"
 #include "models/forms.h"
+#include "models/loops.h"
 
 namespace elbow::models {
 namespace {
@@ -27,36 +29,63 @@ Shape shape_of(const at::Tensor& head, const at::Tensor& noise) {
   return {head.size(0) * head.size(1), noise.size(1) / head.size(1), noise.size(2)};
 }
 
-template <class Scalar>
-struct Outputs {
-  Scalar *z, *kl, *mean, *scale, *log_ratio;  // log_ratio may be null
+// What the posterior is made of; each [rows, batch, latent].
+struct Units {
+  at::Tensor mean, sigma, log_variance, slope, excess, kl;
 };
 
-// The latent head is narrow (2 to 100 numbers an example): plain loops.
-template <PosteriorScale kind, class Scalar>
-void forward_rows(const Scalar* head, const Scalar* noise, const Outputs<Scalar>& out,
-                  const Shape& shape) {
+template <class Scalar>
+void split_head(const Scalar* head, Scalar* mean, Scalar* pre_activation, const Shape& shape) {
+  const int64_t latent = shape.latent;
+  for (int64_t r = 0; r < shape.examples; ++r, head += 2 * latent) {
+    std::copy_n(head, latent, mean + r * latent);
+    std::copy_n(head + latent, latent, pre_activation + r * latent);
+  }
+}
+
+Units units_of(const at::Tensor& head, PosteriorScale kind, const Shape& shape) {
+  const auto part = [&] {
+    return at::empty({head.size(0), head.size(1), shape.latent}, head.options());
+  };
+  Units units{part(), part(), part(), part(), part(), part()};
+  AT_DISPATCH_FLOATING_TYPES(head.scalar_type(), "gaussian_latent_units", [&] {
+    auto* mean = units.mean.mutable_data_ptr<scalar_t>();
+    auto* sigma = units.sigma.mutable_data_ptr<scalar_t>();
+    split_head(head.const_data_ptr<scalar_t>(), mean, sigma, shape);
+    loops::posterior_units<scalar_t>(
+        kind,
+        {.mean = mean,
+         .pre_activation = sigma,
+         .sigma = sigma,
+         .log_variance = units.log_variance.mutable_data_ptr<scalar_t>(),
+         .slope = units.slope.mutable_data_ptr<scalar_t>(),
+         .excess = units.excess.mutable_data_ptr<scalar_t>(),
+         .kl = units.kl.mutable_data_ptr<scalar_t>()},
+        shape.examples * shape.latent);
+  });
+  return units;
+}
+
+// z, and log_ratio unless it is null.
+template <class Scalar>
+void sample_rows(const Units& units, const Scalar* noise, Scalar* z, Scalar* log_ratio,
+                 const Shape& shape) {
   const int64_t latent = shape.latent;
   for (int64_t r = 0; r < shape.examples; ++r) {
-    Scalar half_log_determinant = 0;
-    for (int64_t j = 0; j < latent; ++j) {
-      const Scalar mu = head[r * 2 * latent + j];
-      const auto term = posterior_term<kind>(head[r * 2 * latent + latent + j]);
-      const int64_t at = r * latent + j;
-      out.mean[at] = mu;
-      out.scale[at] = term.sigma;
-      out.kl[at] = kl_to_standard_normal(mu, term.log_variance);
-      half_log_determinant += Scalar(0.5) * term.log_variance;
-    }
+    const auto* mean = units.mean.const_data_ptr<Scalar>() + r * latent;
+    const auto* sigma = units.sigma.const_data_ptr<Scalar>() + r * latent;
+    const auto* log_variance = units.log_variance.const_data_ptr<Scalar>() + r * latent;
     for (int64_t i = r * shape.samples; i < (r + 1) * shape.samples; ++i) {
-      Scalar half_squares = 0;
+      const Scalar* e = noise + i * latent;
+      Scalar* out = z + i * latent;
+      for (int64_t j = 0; j < latent; ++j) out[j] = mean[j] + sigma[j] * e[j];
+      if (log_ratio == nullptr) continue;
+      Scalar half_squares = 0, half_log_determinant = 0;
       for (int64_t j = 0; j < latent; ++j) {
-        const Scalar e = noise[i * latent + j];
-        const Scalar z = out.mean[r * latent + j] + out.scale[r * latent + j] * e;
-        out.z[i * latent + j] = z;
-        half_squares += Scalar(0.5) * (z * z - e * e);
+        half_squares += Scalar(0.5) * (out[j] * out[j] - e[j] * e[j]);
+        half_log_determinant += Scalar(0.5) * log_variance[j];
       }
-      if (out.log_ratio) out.log_ratio[i] = half_squares - half_log_determinant;
+      log_ratio[i] = half_squares - half_log_determinant;
     }
   }
 }
@@ -67,39 +96,45 @@ struct Gradients {
 };
 
 // Derivatives by mean and log-variance first, then the latter's chain to the pre-activation.
-template <PosteriorScale kind, class Scalar>
-void backward_rows(const Gradients<Scalar>& in, LogRatio ratio, const Scalar* head,
+template <class Scalar>
+void backward_rows(const Gradients<Scalar>& in, LogRatio ratio, const Units& units,
                    const Scalar* noise, Scalar* dhead, const Shape& shape) {
   const int64_t latent = shape.latent;
   for (int64_t r = 0; r < shape.examples; ++r) {
-    for (int64_t j = 0; j < latent; ++j) {
-      const Scalar mu = head[r * 2 * latent + j];
-      const auto term = posterior_term<kind>(head[r * 2 * latent + latent + j]);
-      Scalar by_mean = 0, by_scale = 0, direct = 0;
-      for (int64_t i = r * shape.samples; i < (r + 1) * shape.samples; ++i) {
-        const Scalar e = noise[i * latent + j];
+    const int64_t at = r * latent;
+    const auto* mean = units.mean.const_data_ptr<Scalar>() + at;
+    const auto* sigma = units.sigma.const_data_ptr<Scalar>() + at;
+    const auto* slope = units.slope.const_data_ptr<Scalar>() + at;
+    const auto* excess = units.excess.const_data_ptr<Scalar>() + at;
+    Scalar* by_mean = dhead + 2 * at;
+    Scalar* by_scale = by_mean + latent;
+    std::fill_n(by_mean, 2 * latent, Scalar(0));
+    Scalar direct = 0;
+    for (int64_t i = r * shape.samples; i < (r + 1) * shape.samples; ++i) {
+      const Scalar* e = noise + i * latent;
+      const Scalar g = in.log_ratio ? in.log_ratio[i] : Scalar(0);
+      if (ratio == LogRatio::kTotal) direct -= g;
+      for (int64_t j = 0; j < latent; ++j) {
         Scalar dz = in.z ? in.z[i * latent + j] : Scalar(0);
         if (in.log_ratio) {
-          const Scalar g = in.log_ratio[i];
-          const Scalar pull = ratio == LogRatio::kPathwise ? e / term.sigma : Scalar(0);
-          dz += g * (mu + term.sigma * e - pull);
-          if (ratio == LogRatio::kTotal) direct -= g;
+          const Scalar pull = ratio == LogRatio::kPathwise ? e[j] / sigma[j] : Scalar(0);
+          dz += g * (mean[j] + sigma[j] * e[j] - pull);
         }
-        by_mean += dz;
-        by_scale += dz * (term.sigma * e);
+        by_mean[j] += dz;
+        by_scale[j] += dz * (sigma[j] * e[j]);
       }
-      const int64_t at = r * latent + j;
-      const Scalar dkl = in.kl ? in.kl[at] : Scalar(0);
-      by_scale += dkl * expm1_of(term.log_variance);
-      if (in.log_ratio) by_scale += direct;
-      if (in.scale) by_scale += in.scale[at] * term.sigma;
-      dhead[r * 2 * latent + j] = by_mean + dkl * mu;
-      dhead[r * 2 * latent + latent + j] = Scalar(0.5) * by_scale * term.slope;
+    }
+    for (int64_t j = 0; j < latent; ++j) {
+      const Scalar dkl = in.kl ? in.kl[at + j] : Scalar(0);
+      const Scalar dscale = in.scale ? in.scale[at + j] : Scalar(0);
+      by_mean[j] += dkl * mean[j];
+      const Scalar sum = by_scale[j] + dkl * excess[j] + direct + dscale * sigma[j];
+      by_scale[j] = Scalar(0.5) * sum * slope[j];
     }
   }
 }
 
-// The same in ATen operations.
+// The units in ATen operations.
 AtenTerm aten_softplus(const at::Tensor& a, bool squared) {
   const auto sigma = a.clamp_min(0) + at::log1p((-a.abs()).exp());
   const auto half = 0.5 * a.exp();
@@ -128,17 +163,12 @@ at::Tensor by_example(const at::Tensor& of_samples, int64_t samples) {
   return of_samples.reshape(shape);
 }
 
-// Calls run.template operator()<kind>() with the kind as a constant.
-template <class Run>
-void with_kind(PosteriorScale kind, const Run& run) {
-  switch (kind) {
-    case PosteriorScale::kLogVariance:
-      return run.template operator()<PosteriorScale::kLogVariance>();
-    case PosteriorScale::kSoftplus:
-      return run.template operator()<PosteriorScale::kSoftplus>();
-    case PosteriorScale::kSoftplusSquared:
-      return run.template operator()<PosteriorScale::kSoftplusSquared>();
-  }
+Units aten_units(const at::Tensor& head, PosteriorScale kind, const Shape& shape) {
+  const auto mean = head.narrow(2, 0, shape.latent).contiguous();
+  const auto term = aten_term(head.narrow(2, shape.latent, shape.latent), kind);
+  const auto excess = at::expm1(term.log_variance);
+  return {mean,       term.sigma, term.log_variance,
+          term.slope, excess,     0.5 * (mean * mean + (excess - term.log_variance))};
 }
 
 template <class Scalar>
@@ -153,45 +183,31 @@ struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
     const auto kind = static_cast<PosteriorScale>(kind_number);
     const auto ratio = static_cast<LogRatio>(ratio_number);
     const auto shape = shape_of(head, noise);
-    at::Tensor z, kl, mean, scale, log_ratio;
+    const auto units = fused(head) ? units_of(head, kind, shape) : aten_units(head, kind, shape);
+    at::Tensor z, log_ratio;
     if (fused(head)) {
-      const std::vector<int64_t> of_example{head.size(0), head.size(1), shape.latent};
       z = at::empty_like(noise);
-      kl = at::empty(of_example, noise.options());
-      mean = at::empty_like(kl);
-      scale = at::empty_like(kl);
       if (ratio != LogRatio::kNone)
         log_ratio = at::empty({noise.size(0), noise.size(1)}, noise.options());
       AT_DISPATCH_FLOATING_TYPES(head.scalar_type(), "gaussian_latent", [&] {
-        const Outputs<scalar_t> out{
-            z.mutable_data_ptr<scalar_t>(), kl.mutable_data_ptr<scalar_t>(),
-            mean.mutable_data_ptr<scalar_t>(), scale.mutable_data_ptr<scalar_t>(),
-            log_ratio.defined() ? log_ratio.mutable_data_ptr<scalar_t>() : nullptr};
-        with_kind(kind, [&]<PosteriorScale k>() {
-          forward_rows<k>(head.const_data_ptr<scalar_t>(), noise.const_data_ptr<scalar_t>(), out,
-                          shape);
-        });
+        sample_rows(units, noise.const_data_ptr<scalar_t>(), z.mutable_data_ptr<scalar_t>(),
+                    log_ratio.defined() ? log_ratio.mutable_data_ptr<scalar_t>() : nullptr, shape);
       });
     } else {
-      mean = head.narrow(2, 0, shape.latent).contiguous();
-      const auto term = aten_term(head.narrow(2, shape.latent, shape.latent), kind);
-      scale = term.sigma;
       const auto e = by_example(noise, shape.samples);
-      const auto samples = mean.unsqueeze(2) + scale.unsqueeze(2) * e;
+      const auto samples = units.mean.unsqueeze(2) + units.sigma.unsqueeze(2) * e;
       z = samples.reshape(noise.sizes());
-      kl = 0.5 * (mean * mean + (at::expm1(term.log_variance) - term.log_variance));
       if (ratio != LogRatio::kNone) {
-        const auto determinant = (0.5 * term.log_variance).sum(2).unsqueeze(2);
+        const auto determinant = (0.5 * units.log_variance).sum(2).unsqueeze(2);
         log_ratio = ((0.5 * (samples * samples - e * e)).sum(3) - determinant)
                         .reshape({noise.size(0), noise.size(1)});
       }
     }
-    context->save_for_backward({head, noise});
-    context->saved_data["kind"] = kind_number;
+    context->save_for_backward({noise, units.mean, units.sigma, units.slope, units.excess});
     context->saved_data["ratio"] = ratio_number;
-    context->mark_non_differentiable({mean});
+    context->mark_non_differentiable({units.mean});
     context->set_materialize_grads(false);
-    variable_list out{z, kl, mean, scale};
+    variable_list out{z, units.kl, units.mean, units.sigma};
     if (log_ratio.defined()) out.push_back(log_ratio);
     return out;
   }
@@ -199,51 +215,46 @@ struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
-    const auto &head = saved[0], &noise = saved[1];
-    const auto kind = static_cast<PosteriorScale>(context->saved_data["kind"].toInt());
+    const auto& noise = saved[0];
+    const Units units{.mean = saved[1], .sigma = saved[2], .slope = saved[3], .excess = saved[4]};
     const auto ratio = static_cast<LogRatio>(context->saved_data["ratio"].toInt());
-    const auto shape = shape_of(head, noise);
+    const auto shape = shape_of(units.mean, noise);
     const auto dense = [&](size_t index) {
       const bool given = index < gradients.size() && gradients[index].defined();
       return given ? gradients[index].contiguous() : at::Tensor();
     };
     const auto dz = dense(0), dkl = dense(1), dscale = dense(3), dratio = dense(4);
-    auto dhead = at::empty_like(head);
-    if (fused(head)) {
-      AT_DISPATCH_FLOATING_TYPES(head.scalar_type(), "gaussian_latent_backward", [&] {
+    auto dhead = at::empty({noise.size(0), units.mean.size(1), 2 * shape.latent}, noise.options());
+    if (fused(dhead)) {
+      AT_DISPATCH_FLOATING_TYPES(dhead.scalar_type(), "gaussian_latent_backward", [&] {
         const Gradients<scalar_t> in{data_or_null<scalar_t>(dz), data_or_null<scalar_t>(dkl),
                                      data_or_null<scalar_t>(dscale),
                                      data_or_null<scalar_t>(dratio)};
-        with_kind(kind, [&]<PosteriorScale k>() {
-          backward_rows<k>(in, ratio, head.const_data_ptr<scalar_t>(),
-                           noise.const_data_ptr<scalar_t>(), dhead.mutable_data_ptr<scalar_t>(),
-                           shape);
-        });
+        backward_rows(in, ratio, units, noise.const_data_ptr<scalar_t>(),
+                      dhead.mutable_data_ptr<scalar_t>(), shape);
       });
       return {dhead, {}, {}, {}};
     }
-    const auto mean = head.narrow(2, 0, shape.latent);
-    const auto term = aten_term(head.narrow(2, shape.latent, shape.latent), kind);
     const auto e = by_example(noise, shape.samples);
-    const auto move = term.sigma.unsqueeze(2) * e;
+    const auto move = units.sigma.unsqueeze(2) * e;
     auto of_samples = dz.defined() ? by_example(dz, shape.samples) : at::zeros_like(e);
-    auto by_scale = at::zeros_like(mean);
+    auto by_scale = at::zeros_like(units.mean);
     if (dratio.defined()) {
       const auto g = by_example(dratio, shape.samples).unsqueeze(3);
-      auto pull = mean.unsqueeze(2) + move;
-      if (ratio == LogRatio::kPathwise) pull = pull - e / term.sigma.unsqueeze(2);
+      auto pull = units.mean.unsqueeze(2) + move;
+      if (ratio == LogRatio::kPathwise) pull = pull - e / units.sigma.unsqueeze(2);
       of_samples = of_samples + g * pull;
       if (ratio == LogRatio::kTotal) by_scale = by_scale - g.sum(2);
     }
     auto by_mean = of_samples.sum(2);
     by_scale = by_scale + (of_samples * move).sum(2);
     if (dkl.defined()) {
-      by_mean = by_mean + dkl * mean;
-      by_scale = by_scale + dkl * at::expm1(term.log_variance);
+      by_mean = by_mean + dkl * units.mean;
+      by_scale = by_scale + dkl * units.excess;
     }
-    if (dscale.defined()) by_scale = by_scale + dscale * term.sigma;
+    if (dscale.defined()) by_scale = by_scale + dscale * units.sigma;
     dhead.narrow(2, 0, shape.latent).copy_(by_mean);
-    dhead.narrow(2, shape.latent, shape.latent).copy_(0.5 * by_scale * term.slope);
+    dhead.narrow(2, shape.latent, shape.latent).copy_(0.5 * by_scale * units.slope);
     return {dhead, {}, {}, {}};
   }
 };

@@ -83,6 +83,21 @@ inline __attribute__((always_inline)) void pixel_loop(const Scalar* __restrict o
   }
 }
 
+template <PosteriorScale kind, class Scalar>
+inline __attribute__((always_inline)) void units_loop(const PosteriorUnits<Scalar>& units,
+                                                      int64_t count) {
+  const auto [mean, pre_activation, sigma, log_variance, slope, excess, kl] = units;
+#pragma GCC ivdep
+  for (int64_t i = 0; i < count; ++i) {
+    const auto term = posterior_term<kind>(pre_activation[i]);
+    sigma[i] = term.sigma;
+    log_variance[i] = term.log_variance;
+    slope[i] = term.slope;
+    excess[i] = expm1_of(term.log_variance);
+    kl[i] = kl_to_standard_normal(mean[i], term.log_variance);
+  }
+}
+
 #define ELBOW_BIAS_LOOP(name, kind, Scalar)                                            \
   ELBOW_SIMD void name(Scalar* y, const Scalar* bias, int64_t rows, int64_t columns) { \
     bias_loop<kind>(y, bias, rows, columns);                                           \
@@ -116,6 +131,18 @@ ELBOW_ACTIVATION_LOOPS(kSoftplus, softplus)
 ELBOW_PIXEL_LOOPS(kBernoulli, bernoulli)
 ELBOW_PIXEL_LOOPS(kContinuousBernoulli, continuous_bernoulli)
 ELBOW_PIXEL_LOOPS(kHalfSquare, half_square)
+
+#define ELBOW_UNITS_LOOP(name, kind, Scalar)                                 \
+  ELBOW_SIMD void name(const PosteriorUnits<Scalar>& units, int64_t count) { \
+    units_loop<kind>(units, count);                                          \
+  }
+#define ELBOW_UNITS_LOOPS(kind, suffix)                             \
+  ELBOW_UNITS_LOOP(units_##suffix##_f, PosteriorScale::kind, float) \
+  ELBOW_UNITS_LOOP(units_##suffix##_d, PosteriorScale::kind, double)
+
+ELBOW_UNITS_LOOPS(kLogVariance, log_variance)
+ELBOW_UNITS_LOOPS(kSoftplus, softplus)
+ELBOW_UNITS_LOOPS(kSoftplusSquared, softplus_squared)
 
 // Without the sign, numbers are in the order of their bits, and NaN is above infinity.
 ELBOW_SIMD uint32_t largest_bits(const float* values, int64_t count) {
@@ -168,6 +195,19 @@ template <>
 constexpr PixelLoop<double> kPixelLoops<double>[3] = {
     pixel_bernoulli_d, pixel_continuous_bernoulli_d, pixel_half_square_d};
 
+template <class Scalar>
+using UnitsLoop = void (*)(const PosteriorUnits<Scalar>&, int64_t);
+
+// In the order of PosteriorScale.
+template <class Scalar>
+constexpr UnitsLoop<Scalar> kUnitsLoops[3] = {};
+template <>
+constexpr UnitsLoop<float> kUnitsLoops<float>[3] = {units_log_variance_f, units_softplus_f,
+                                                    units_softplus_squared_f};
+template <>
+constexpr UnitsLoop<double> kUnitsLoops<double>[3] = {units_log_variance_d, units_softplus_d,
+                                                      units_softplus_squared_d};
+
 }  // namespace
 
 template <class Scalar>
@@ -197,6 +237,13 @@ template void pixel_loss_rows(PixelLoss, const float*, const float*, float*, flo
                               const PixelRows&);
 template void pixel_loss_rows(PixelLoss, const double*, const double*, double*, double*,
                               const PixelRows&);
+
+template <class Scalar>
+void posterior_units(PosteriorScale kind, const PosteriorUnits<Scalar>& units, int64_t count) {
+  kUnitsLoops<Scalar>[static_cast<int>(kind)](units, count);
+}
+template void posterior_units(PosteriorScale, const PosteriorUnits<float>&, int64_t);
+template void posterior_units(PosteriorScale, const PosteriorUnits<double>&, int64_t);
 
 float largest_magnitude(const float* values, int64_t count) {
   return std::bit_cast<float>(largest_bits(values, count));

@@ -9,6 +9,7 @@
 
 #include "models/elementwise.h"
 #include "models/pixel_loss.h"
+#include "models/posterior_scale.h"
 
 namespace elbow::models::loops {
 
@@ -34,6 +35,17 @@ struct PixelRows {
 template <class Scalar>
 void pixel_loss_rows(PixelLoss kind, const Scalar* output, const Scalar* x, Scalar* nats,
                      Scalar* residual, const PixelRows& shape);
+
+// Numbers of some latent units, one after another. excess is exp(log_variance) - 1.
+template <class Scalar>
+struct PosteriorUnits {
+  const Scalar *mean, *pre_activation;
+  Scalar *sigma, *log_variance, *slope, *excess, *kl;
+};
+
+// What posterior_term() and kl_to_standard_normal() say of each unit. sigma may be pre_activation.
+template <class Scalar>
+void posterior_units(PosteriorScale kind, const PosteriorUnits<Scalar>& units, int64_t count);
 
 // The largest |value|; NaN where one is.
 float largest_magnitude(const float* values, int64_t count);

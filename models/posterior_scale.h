@@ -1,5 +1,5 @@
 // From the encoder's pre-activation to the posterior's standard deviation and log-variance. Plain
-// C++: a kernel and the CPU use the same lines.
+// C++ without branches: a kernel and the CPU's vectors use the same lines.
 #pragma once
 
 #include "models/elementwise.h"
@@ -31,26 +31,22 @@ ELBOW_HOST_DEVICE PosteriorTerm<Scalar> clamped_log_variance_term(Scalar a) {
   const Scalar width = static_cast<Scalar>(kClampBendWidth);
   const Scalar high = static_cast<Scalar>(kClampBendHigh);
   const Scalar low = static_cast<Scalar>(kClampBendLow);
-  Scalar log_variance = a, slope = 1;
-  if (a > high || a < low) {
-    const Scalar u = (a > high ? a - high : low - a) / width;
-    const Scalar bend = width * u / (1 + u);
-    log_variance = a > high ? high + bend : low - bend;
-    slope = 1 / ((1 + u) * (1 + u));
-  }
-  return {exp_of(Scalar(0.5) * log_variance), log_variance, slope};
+  const Scalar beyond = a > high ? a - high : (a < low ? low - a : Scalar(0));
+  const Scalar u = beyond / width;
+  const Scalar bend = width * u / (1 + u);
+  const Scalar log_variance = a > high ? high + bend : (a < low ? low - bend : a);
+  return {exp_of(Scalar(0.5) * log_variance), log_variance, 1 / ((1 + u) * (1 + u))};
 }
 
 // Below -15, with e = exp(a): sigma = e (1 - e / 2 + ...), so log sigma = a - e / 2 and
 // d log sigma / da = 1 - e / 2, each right to 5 e^2 / 24.
 template <class Scalar>
 ELBOW_HOST_DEVICE PosteriorTerm<Scalar> softplus_term(Scalar a) {
+  const bool tiny = a < Scalar(-15);
   const Scalar sigma = softplus_of(a);
-  if (a < Scalar(-15)) {
-    const Scalar half = Scalar(0.5) * exp_of(a);
-    return {sigma, 2 * (a - half), 2 * (1 - half)};
-  }
-  return {sigma, 2 * log_of(sigma), 2 * sigmoid_of(a) / sigma};
+  const Scalar half = Scalar(0.5) * exp_of(a);
+  return {sigma, 2 * (tiny ? a - half : log_of(sigma)),
+          2 * (tiny ? 1 - half : sigmoid_of(a) / sigma)};
 }
 
 template <PosteriorScale kind, class Scalar>
@@ -58,10 +54,8 @@ ELBOW_HOST_DEVICE PosteriorTerm<Scalar> posterior_term(Scalar a) {
   if constexpr (kind == PosteriorScale::kLogVariance) return clamped_log_variance_term(a);
   auto term = softplus_term(a);
   if constexpr (kind == PosteriorScale::kSoftplusSquared) {
-    const Scalar square = term.sigma * term.sigma;
-    if (square < std::numeric_limits<Scalar>::min()) {
-      term.log_variance = -std::numeric_limits<Scalar>::infinity();
-    }
+    const bool gone = term.sigma * term.sigma < std::numeric_limits<Scalar>::min();
+    term.log_variance = gone ? -std::numeric_limits<Scalar>::infinity() : term.log_variance;
   }
   return term;
 }

@@ -2,8 +2,8 @@
 // numbers alone. Of MNIST's pixels 19 % are not zero, and the first layer's two products take about
 // half of the time of MKL's.
 //
-// An element is the sum of its terms in the order of their index, in one chain, without
-// contraction: its bits depend on nothing but its own line and column, and on no instruction set.
+// An element is the sum of its terms in the order of their index, in one chain of fused
+// multiply-adds (AVX2 and later alike): its bits depend on nothing but its own line and column.
 #pragma once
 
 #include <ATen/core/Tensor.h>
