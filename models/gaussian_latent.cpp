@@ -9,7 +9,6 @@
 #include <stdexcept>
 
 #include "models/aten_log_variance.h"
-#include "models/elementwise.h"
 #include "models/forms.h"
 #include "models/loops.h"
 
@@ -75,16 +74,17 @@ void sample_rows(const Units& units, const Scalar* noise, Scalar* z, Scalar* log
     const auto* mean = units.mean.const_data_ptr<Scalar>() + r * latent;
     const auto* sigma = units.sigma.const_data_ptr<Scalar>() + r * latent;
     const auto* log_variance = units.log_variance.const_data_ptr<Scalar>() + r * latent;
+    Scalar half_log_determinant = 0;
+    for (int64_t j = 0; log_ratio && j < latent; ++j)
+      half_log_determinant += Scalar(0.5) * log_variance[j];
     for (int64_t i = r * shape.samples; i < (r + 1) * shape.samples; ++i) {
       const Scalar* e = noise + i * latent;
       Scalar* out = z + i * latent;
       for (int64_t j = 0; j < latent; ++j) out[j] = mean[j] + sigma[j] * e[j];
       if (log_ratio == nullptr) continue;
-      Scalar half_squares = 0, half_log_determinant = 0;
-      for (int64_t j = 0; j < latent; ++j) {
+      Scalar half_squares = 0;
+      for (int64_t j = 0; j < latent; ++j)
         half_squares += Scalar(0.5) * (out[j] * out[j] - e[j] * e[j]);
-        half_log_determinant += Scalar(0.5) * log_variance[j];
-      }
       log_ratio[i] = half_squares - half_log_determinant;
     }
   }

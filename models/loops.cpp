@@ -8,8 +8,7 @@
 namespace elbow::models::loops {
 namespace {
 
-// The compiler clones plain functions only, so each template gets one named function per type and
-// activation.
+// The compiler clones plain functions only: these are inlined into ELBOW_LOOPS below.
 template <Activation kind, class Scalar>
 inline __attribute__((always_inline)) void bias_loop(Scalar* y, const Scalar* bias, int64_t rows,
                                                      int64_t columns) {
@@ -98,51 +97,56 @@ inline __attribute__((always_inline)) void units_loop(const PosteriorUnits<Scala
   }
 }
 
-#define ELBOW_BIAS_LOOP(name, kind, Scalar)                                            \
-  ELBOW_SIMD void name(Scalar* y, const Scalar* bias, int64_t rows, int64_t columns) { \
-    bias_loop<kind>(y, bias, rows, columns);                                           \
+// Runs the loop with the kind as a constant.
+#define ELBOW_OF_ACTIVATION(loop, kind, ...)           \
+  switch (kind) {                                      \
+    case Activation::kIdentity:                        \
+      return loop<Activation::kIdentity>(__VA_ARGS__); \
+    case Activation::kTanh:                            \
+      return loop<Activation::kTanh>(__VA_ARGS__);     \
+    case Activation::kRelu:                            \
+      return loop<Activation::kRelu>(__VA_ARGS__);     \
+    case Activation::kSigmoid:                         \
+      return loop<Activation::kSigmoid>(__VA_ARGS__);  \
+    case Activation::kSoftplus:                        \
+      return loop<Activation::kSoftplus>(__VA_ARGS__); \
   }
-#define ELBOW_BACKWARD_LOOP(name, kind, Scalar)                                                    \
-  ELBOW_SIMD void name(const Scalar* dy, const Scalar* y, Scalar* da, Scalar* dbias, int64_t rows, \
-                       int64_t columns) {                                                          \
-    backward_loop<kind>(dy, y, da, dbias, rows, columns);                                          \
+
+// Every loop for one type: the functions that the compiler clones.
+#define ELBOW_LOOPS(Scalar)                                                                   \
+  ELBOW_SIMD void add_bias(Scalar* y, const Scalar* bias, int64_t rows, int64_t columns,      \
+                           Activation kind) {                                                 \
+    ELBOW_OF_ACTIVATION(bias_loop, kind, y, bias, rows, columns);                             \
+  }                                                                                           \
+  ELBOW_SIMD void backward(const Scalar* dy, const Scalar* y, Scalar* da, Scalar* dbias,      \
+                           int64_t rows, int64_t columns, Activation kind) {                  \
+    ELBOW_OF_ACTIVATION(backward_loop, kind, dy, y, da, dbias, rows, columns);                \
+  }                                                                                           \
+  ELBOW_SIMD void pixels(PixelLoss kind, const Scalar* output, const Scalar* x, Scalar* nats, \
+                         Scalar* residual, const PixelRows& shape) {                          \
+    switch (kind) {                                                                           \
+      case PixelLoss::kBernoulli:                                                             \
+        return pixel_loop<PixelLoss::kBernoulli>(output, x, nats, residual, shape);           \
+      case PixelLoss::kContinuousBernoulli:                                                   \
+        return pixel_loop<PixelLoss::kContinuousBernoulli>(output, x, nats, residual, shape); \
+      case PixelLoss::kHalfSquare:                                                            \
+        return pixel_loop<PixelLoss::kHalfSquare>(output, x, nats, residual, shape);          \
+    }                                                                                         \
+  }                                                                                           \
+  ELBOW_SIMD void latent_units(PosteriorScale kind, const PosteriorUnits<Scalar>& units,      \
+                               int64_t count) {                                               \
+    switch (kind) {                                                                           \
+      case PosteriorScale::kLogVariance:                                                      \
+        return units_loop<PosteriorScale::kLogVariance>(units, count);                        \
+      case PosteriorScale::kSoftplus:                                                         \
+        return units_loop<PosteriorScale::kSoftplus>(units, count);                           \
+      case PosteriorScale::kSoftplusSquared:                                                  \
+        return units_loop<PosteriorScale::kSoftplusSquared>(units, count);                    \
+    }                                                                                         \
   }
-#define ELBOW_ACTIVATION_LOOPS(kind, suffix)                          \
-  ELBOW_BIAS_LOOP(bias_##suffix##_f, Activation::kind, float)         \
-  ELBOW_BIAS_LOOP(bias_##suffix##_d, Activation::kind, double)        \
-  ELBOW_BACKWARD_LOOP(backward_##suffix##_f, Activation::kind, float) \
-  ELBOW_BACKWARD_LOOP(backward_##suffix##_d, Activation::kind, double)
 
-ELBOW_ACTIVATION_LOOPS(kIdentity, identity)
-ELBOW_ACTIVATION_LOOPS(kTanh, tanh)
-ELBOW_ACTIVATION_LOOPS(kRelu, relu)
-ELBOW_ACTIVATION_LOOPS(kSigmoid, sigmoid)
-ELBOW_ACTIVATION_LOOPS(kSoftplus, softplus)
-
-#define ELBOW_PIXEL_LOOP(name, kind, Scalar)                                                  \
-  ELBOW_SIMD void name(const Scalar* output, const Scalar* x, Scalar* nats, Scalar* residual, \
-                       const PixelRows& shape) {                                              \
-    pixel_loop<kind>(output, x, nats, residual, shape);                                       \
-  }
-#define ELBOW_PIXEL_LOOPS(kind, suffix)                        \
-  ELBOW_PIXEL_LOOP(pixel_##suffix##_f, PixelLoss::kind, float) \
-  ELBOW_PIXEL_LOOP(pixel_##suffix##_d, PixelLoss::kind, double)
-
-ELBOW_PIXEL_LOOPS(kBernoulli, bernoulli)
-ELBOW_PIXEL_LOOPS(kContinuousBernoulli, continuous_bernoulli)
-ELBOW_PIXEL_LOOPS(kHalfSquare, half_square)
-
-#define ELBOW_UNITS_LOOP(name, kind, Scalar)                                 \
-  ELBOW_SIMD void name(const PosteriorUnits<Scalar>& units, int64_t count) { \
-    units_loop<kind>(units, count);                                          \
-  }
-#define ELBOW_UNITS_LOOPS(kind, suffix)                             \
-  ELBOW_UNITS_LOOP(units_##suffix##_f, PosteriorScale::kind, float) \
-  ELBOW_UNITS_LOOP(units_##suffix##_d, PosteriorScale::kind, double)
-
-ELBOW_UNITS_LOOPS(kLogVariance, log_variance)
-ELBOW_UNITS_LOOPS(kSoftplus, softplus)
-ELBOW_UNITS_LOOPS(kSoftplusSquared, softplus_squared)
+ELBOW_LOOPS(float)
+ELBOW_LOOPS(double)
 
 // Without the sign, numbers are in the order of their bits, and NaN is above infinity.
 ELBOW_SIMD uint32_t largest_bits(const float* values, int64_t count) {
@@ -159,61 +163,12 @@ ELBOW_SIMD void scale_f(const float* __restrict in, const float* scale, float* o
   }
 }
 
-template <class Scalar>
-using BiasLoop = void (*)(Scalar*, const Scalar*, int64_t, int64_t);
-template <class Scalar>
-using BackwardLoop = void (*)(const Scalar*, const Scalar*, Scalar*, Scalar*, int64_t, int64_t);
-
-// In the order of Activation.
-template <class Scalar>
-constexpr BiasLoop<Scalar> kBiasLoops[5] = {};
-template <>
-constexpr BiasLoop<float> kBiasLoops<float>[5] = {bias_identity_f, bias_tanh_f, bias_relu_f,
-                                                  bias_sigmoid_f, bias_softplus_f};
-template <>
-constexpr BiasLoop<double> kBiasLoops<double>[5] = {bias_identity_d, bias_tanh_d, bias_relu_d,
-                                                    bias_sigmoid_d, bias_softplus_d};
-template <class Scalar>
-constexpr BackwardLoop<Scalar> kBackwardLoops[5] = {};
-template <>
-constexpr BackwardLoop<float> kBackwardLoops<float>[5] = {
-    backward_identity_f, backward_tanh_f, backward_relu_f, backward_sigmoid_f, backward_softplus_f};
-template <>
-constexpr BackwardLoop<double> kBackwardLoops<double>[5] = {
-    backward_identity_d, backward_tanh_d, backward_relu_d, backward_sigmoid_d, backward_softplus_d};
-
-template <class Scalar>
-using PixelLoop = void (*)(const Scalar*, const Scalar*, Scalar*, Scalar*, const PixelRows&);
-
-// In the order of PixelLoss.
-template <class Scalar>
-constexpr PixelLoop<Scalar> kPixelLoops[3] = {};
-template <>
-constexpr PixelLoop<float> kPixelLoops<float>[3] = {pixel_bernoulli_f, pixel_continuous_bernoulli_f,
-                                                    pixel_half_square_f};
-template <>
-constexpr PixelLoop<double> kPixelLoops<double>[3] = {
-    pixel_bernoulli_d, pixel_continuous_bernoulli_d, pixel_half_square_d};
-
-template <class Scalar>
-using UnitsLoop = void (*)(const PosteriorUnits<Scalar>&, int64_t);
-
-// In the order of PosteriorScale.
-template <class Scalar>
-constexpr UnitsLoop<Scalar> kUnitsLoops[3] = {};
-template <>
-constexpr UnitsLoop<float> kUnitsLoops<float>[3] = {units_log_variance_f, units_softplus_f,
-                                                    units_softplus_squared_f};
-template <>
-constexpr UnitsLoop<double> kUnitsLoops<double>[3] = {units_log_variance_d, units_softplus_d,
-                                                      units_softplus_squared_d};
-
 }  // namespace
 
 template <class Scalar>
 void add_bias_and_activate(Scalar* y, const Scalar* bias, int64_t rows, int64_t columns,
                            Activation kind) {
-  kBiasLoops<Scalar>[static_cast<int>(kind)](y, bias, rows, columns);
+  add_bias(y, bias, rows, columns, kind);
 }
 template void add_bias_and_activate(float*, const float*, int64_t, int64_t, Activation);
 template void add_bias_and_activate(double*, const double*, int64_t, int64_t, Activation);
@@ -221,7 +176,7 @@ template void add_bias_and_activate(double*, const double*, int64_t, int64_t, Ac
 template <class Scalar>
 void activation_backward(const Scalar* dy, const Scalar* y, Scalar* da, Scalar* dbias, int64_t rows,
                          int64_t columns, Activation kind) {
-  kBackwardLoops<Scalar>[static_cast<int>(kind)](dy, y, da, dbias, rows, columns);
+  backward(dy, y, da, dbias, rows, columns, kind);
 }
 template void activation_backward(const float*, const float*, float*, float*, int64_t, int64_t,
                                   Activation);
@@ -231,7 +186,7 @@ template void activation_backward(const double*, const double*, double*, double*
 template <class Scalar>
 void pixel_loss_rows(PixelLoss kind, const Scalar* output, const Scalar* x, Scalar* nats,
                      Scalar* residual, const PixelRows& shape) {
-  kPixelLoops<Scalar>[static_cast<int>(kind)](output, x, nats, residual, shape);
+  pixels(kind, output, x, nats, residual, shape);
 }
 template void pixel_loss_rows(PixelLoss, const float*, const float*, float*, float*,
                               const PixelRows&);
@@ -240,7 +195,7 @@ template void pixel_loss_rows(PixelLoss, const double*, const double*, double*, 
 
 template <class Scalar>
 void posterior_units(PosteriorScale kind, const PosteriorUnits<Scalar>& units, int64_t count) {
-  kUnitsLoops<Scalar>[static_cast<int>(kind)](units, count);
+  latent_units(kind, units, count);
 }
 template void posterior_units(PosteriorScale, const PosteriorUnits<float>&, int64_t);
 template void posterior_units(PosteriorScale, const PosteriorUnits<double>&, int64_t);
