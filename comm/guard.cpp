@@ -57,14 +57,15 @@ void take_name() {
 // The guard's process: never returns.
 class Guard {
  public:
-  Guard(HeartbeatPage& page, int rank, std::string host, pid_t guarded, pid_t launcher)
+  Guard(HeartbeatPage& page, int rank, std::string host, pid_t guarded, pid_t launcher,
+        bool is_daemon)
       : page_(page),
         rank_(rank),
         host_(std::move(host)),
         guarded_(guarded),
         ended_(open_process(guarded)),
         launcher_(launcher),
-        is_daemon_(launcher != 0 && is_launcher_daemon(launcher)),
+        is_daemon_(is_daemon),
         launcher_ended_(launcher == 0 ? -1 : open_process(launcher)) {}
 
   [[noreturn]] void run() {
@@ -211,6 +212,8 @@ class Guard {
 pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank, pid_t launcher,
                   const std::string& host) {
   const pid_t guarded = getpid();
+  // Asked here: it may be gone when the guard gets its first turn.
+  const bool is_daemon = launcher != 0 && is_launcher_daemon(launcher);
   const pid_t guard = fork();
   if (guard != 0) return guard;
   // Launchers signal whole process groups, and what they say is for the rank.
@@ -218,7 +221,7 @@ pid_t start_guard(const std::shared_ptr<HeartbeatPage>& page, int rank, pid_t la
     signal(number, SIG_IGN);
   prctl(PR_SET_NAME, "elbow-guard");
   take_name();
-  Guard(*page, rank, host.empty() ? host_name() : host, guarded, launcher).run();
+  Guard(*page, rank, host.empty() ? host_name() : host, guarded, launcher, is_daemon).run();
 }
 
 }  // namespace elbow::comm
