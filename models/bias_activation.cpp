@@ -5,6 +5,7 @@
 
 #include "models/forms.h"
 #include "models/loops.h"
+#include "models/ordered_products.h"
 
 namespace elbow::models {
 namespace {
@@ -63,17 +64,19 @@ at::Tensor activation_backward(const at::Tensor& dy, const at::Tensor& y, Activa
     return da;
   }
   if (kind != Activation::kIdentity) da = at::empty_like(dy);
+  const bool leaves = bias_gradient.size(0) < dy.size(0);
+  auto sums = leaves ? at::empty({dy.size(0), dy.size(2)}, dy.options()) : bias_gradient;
   AT_DISPATCH_FLOATING_TYPES(dy.scalar_type(), "bias_activation_backward", [&] {
     const int64_t block = dy.size(1) * dy.size(2);
     for (int64_t k = 0; k < dy.size(0); ++k) {
-      loops::activation_backward(
-          dy.const_data_ptr<scalar_t>() + k * block,
-          y.defined() ? y.const_data_ptr<scalar_t>() + k * block : nullptr,
-          da.mutable_data_ptr<scalar_t>() + k * block,
-          bias_gradient.mutable_data_ptr<scalar_t>() + k * bias_gradient.stride(0), dy.size(1),
-          dy.size(2), kind);
+      loops::activation_backward(dy.const_data_ptr<scalar_t>() + k * block,
+                                 y.defined() ? y.const_data_ptr<scalar_t>() + k * block : nullptr,
+                                 da.mutable_data_ptr<scalar_t>() + k * block,
+                                 sums.mutable_data_ptr<scalar_t>() + k * sums.stride(0), dy.size(1),
+                                 dy.size(2), kind);
     }
   });
+  if (leaves) add_leaves(sums, bias_gradient);
   return da;
 }
 

@@ -13,7 +13,8 @@ namespace elbow::models {
 at::Tensor add_bias_and_activate(at::Tensor y, const at::Tensor& bias, Activation kind);
 
 // The gradient before the activation, from the one after it; writes the bias's gradient, [rows,
-// columns], into its place. y: the activation's result; undefined for the identity. dy: contiguous.
+// columns], into its place; where that is [1, columns], the rows are leaves (ordered_products.h).
+// y: the activation's result; undefined for the identity. dy: contiguous.
 at::Tensor activation_backward(const at::Tensor& dy, const at::Tensor& y, Activation kind,
                                at::Tensor bias_gradient);
 

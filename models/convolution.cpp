@@ -14,12 +14,13 @@ using torch::autograd::variable_list;
 // A layer's parameters, hidden from autograd, as in linear.cpp.
 struct Places {
   at::Tensor weight, bias, weight_gradient, bias_gradient;
+  Rows rows;
 };
 
 Places places_of(const BoundParameters& parameters, int weight, int bias, Precision precision) {
   const bool rounded = precision == Precision::kBfloat16;
   return {rounded ? parameters.rounded(weight) : parameters.value(weight), parameters.value(bias),
-          parameters.gradient(weight), parameters.gradient(bias)};
+          parameters.gradient(weight), parameters.gradient(bias), parameters.rows()};
 }
 
 at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
@@ -27,9 +28,9 @@ at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
 }
 
 // a b as a new tensor of `like`'s dtype.
-at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& like) {
+at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& like, Rows rows) {
   auto out = at::empty({a.size(0), a.size(1), b.size(2)}, like.options());
-  multiply(a, b, out);
+  multiply(a, b, out, rows);
   return out;
 }
 
@@ -39,6 +40,7 @@ struct Kept {
   Activation activation;
   bool input_gradient;
   at::Tensor weight, weight_gradient, bias_gradient;
+  Rows rows;
 
   static void save(AutogradContext* context, const Places& places, const PatchShape& s,
                    Activation activation, bool input_gradient) {
@@ -49,6 +51,7 @@ struct Kept {
     context->saved_data["weight"] = places.weight;
     context->saved_data["weight_gradient"] = places.weight_gradient;
     context->saved_data["bias_gradient"] = places.bias_gradient;
+    context->saved_data["rows"] = static_cast<int64_t>(places.rows);
   }
 
   explicit Kept(AutogradContext* context)
@@ -56,7 +59,8 @@ struct Kept {
         input_gradient(context->saved_data["input_gradient"].toBool()),
         weight(context->saved_data["weight"].toTensor()),
         weight_gradient(context->saved_data["weight_gradient"].toTensor()),
-        bias_gradient(context->saved_data["bias_gradient"].toTensor()) {
+        bias_gradient(context->saved_data["bias_gradient"].toTensor()),
+        rows(static_cast<Rows>(context->saved_data["rows"].toInt())) {
     const auto s = context->saved_data["shape"].toIntVector();
     shape = {s[0], s[1], s[2], s[3], s[4]};
   }
@@ -72,8 +76,8 @@ struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
                             const PatchShape& shape, Activation activation, bool input_gradient) {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto patches = operand(extract_patches(x.contiguous(), shape), places.weight);
-    const auto y =
-        add_bias_and_activate(product(patches, places.weight, x), places.bias, activation);
+    const auto y = add_bias_and_activate(product(patches, places.weight, x, places.rows),
+                                         places.bias, activation);
     if (places.weight_gradient.defined()) {
       context->save_for_backward({patches, y});
       Kept::save(context, places, shape, activation, input_gradient);
@@ -89,10 +93,11 @@ struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
     const auto dy = gradients[0].contiguous().view(y.sizes());
     const auto da = activation_backward(dy, y, kept.activation, kept.bias_gradient);
     const auto multiplied = operand(da, kept.weight);
-    multiply(patches.transpose(1, 2), multiplied, kept.weight_gradient);
+    multiply(patches.transpose(1, 2), multiplied, kept.weight_gradient, kept.rows);
     at::Tensor dx;
     if (kept.input_gradient)
-      dx = spread_patches(product(multiplied, kept.weight.transpose(1, 2), da), kept.shape);
+      dx = spread_patches(product(multiplied, kept.weight.transpose(1, 2), da, kept.rows),
+                          kept.shape);
     return {dx, {}, {}, {}, {}};
   }
 };
@@ -102,7 +107,7 @@ struct TransposedFunction : torch::autograd::Function<TransposedFunction> {
                             const PatchShape& shape, Activation activation, bool input_gradient) {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto in = operand(by_position(x.contiguous(), places.weight.size(1)), places.weight);
-    const auto image = spread_patches(product(in, places.weight, x), shape);
+    const auto image = spread_patches(product(in, places.weight, x, places.rows), shape);
     const auto y =
         add_bias_and_activate(by_position(image, shape.channels), places.bias, activation);
     if (places.weight_gradient.defined()) {
@@ -120,10 +125,11 @@ struct TransposedFunction : torch::autograd::Function<TransposedFunction> {
     const auto dy = gradients[0].contiguous();
     const auto da = activation_backward(dy.view(y.sizes()), y, kept.activation, kept.bias_gradient);
     const auto patches = operand(extract_patches(da.view(dy.sizes()), kept.shape), kept.weight);
-    multiply(in.transpose(1, 2), patches, kept.weight_gradient);
+    multiply(in.transpose(1, 2), patches, kept.weight_gradient, kept.rows);
     at::Tensor dx;
     if (kept.input_gradient) {
-      dx = product(patches, kept.weight.transpose(1, 2), da).view({dy.size(0), dy.size(1), -1});
+      dx = product(patches, kept.weight.transpose(1, 2), da, kept.rows)
+               .view({dy.size(0), dy.size(1), -1});
     }
     return {dx, {}, {}, {}, {}};
   }

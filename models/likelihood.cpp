@@ -9,6 +9,7 @@
 
 #include "models/forms.h"
 #include "models/loops.h"
+#include "models/ordered_products.h"
 
 namespace elbow::models {
 namespace {
@@ -91,7 +92,7 @@ at::Tensor pixel_loss(const at::Tensor& output, const at::Tensor& x, PixelLoss k
 
 // A parameter and its gradient's place, hidden from autograd.
 struct LogSigma {
-  at::Tensor value, gradient;  // [rows, 1]
+  at::Tensor value, gradient;  // [rows, 1]; the gradient of leaves: [1, 1]
 };
 
 struct LearnedSigmaFunction : torch::autograd::Function<LearnedSigmaFunction> {
@@ -112,7 +113,12 @@ struct LearnedSigmaFunction : torch::autograd::Function<LearnedSigmaFunction> {
     auto place = context->saved_data["gradient"].toTensor();
     const auto observed = static_cast<double>(context->saved_data["observed"].toInt());
     const auto precision = (-2 * log_sigma).exp();
-    place.copy_((gradients[0] * (observed - 2 * half_squares * precision)).sum(1, true));
+    const auto gradient = (gradients[0] * (observed - 2 * half_squares * precision)).sum(1, true);
+    if (place.size(0) < gradient.size(0)) {
+      add_leaves(gradient, place);
+    } else {
+      place.copy_(gradient);
+    }
     return {gradients[0] * precision, {}, {}};
   }
 };

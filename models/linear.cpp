@@ -24,6 +24,8 @@ using torch::autograd::variable_list;
 struct Places {
   at::Tensor weight, bias, weight_gradient, bias_gradient;
   at::Tensor bound;  // of the weight's gradient
+  Rows rows = Rows::kTrials;
+  Activation activation = Activation::kIdentity;
 };
 
 // No number of x^T da is larger, where they are float32 on the CPU; elsewhere it is not known.
@@ -41,10 +43,33 @@ at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
   return values.to(other.scalar_type());
 }
 
+// What a layer keeps from forward to backward besides y, which must not own itself. One object:
+// looking things up by name takes longer than a small product.
+struct Kept : torch::CustomClassHolder {
+  Kept(Places its, at::Tensor read, NonZeros non_zeros, bool wants_input_gradient,
+       bool wants_addend_gradient = false)
+      : places(std::move(its)),
+        x(std::move(read)),
+        sparse(std::move(non_zeros)),
+        input_gradient(wants_input_gradient),
+        addend_gradient(wants_addend_gradient) {}
+  Places places;
+  at::Tensor x;     // as multiplied; undefined where its zeros are skipped
+  NonZeros sparse;  // else undefined
+  bool input_gradient, addend_gradient;
+
+  static void save(AutogradContext* context, c10::intrusive_ptr<Kept> kept) {
+    context->saved_data["kept"] = c10::IValue::make_capsule(std::move(kept));
+  }
+  static c10::intrusive_ptr<Kept> of(AutogradContext* context) {
+    return c10::static_intrusive_pointer_cast<Kept>(context->saved_data["kept"].toCapsule());
+  }
+};
+
 struct LinearFunction : torch::autograd::Function<LinearFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
                             const std::optional<at::Tensor>& addend, const Places& places,
-                            Activation activation, bool input_gradient, bool skips_zeros) {
+                            bool input_gradient, bool skips_zeros) {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto& bias = places.bias;
     auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
@@ -55,51 +80,40 @@ struct LinearFunction : torch::autograd::Function<LinearFunction> {
       multiply(sparse, places.weight, y);
     } else {
       multiplied = operand(x, places.weight);
-      multiply(multiplied, places.weight, y);
+      multiply(multiplied, places.weight, y, places.rows);
     }
     if (addend) y.add_(*addend);
-    y = add_bias_and_activate(y, bias, activation);
+    y = add_bias_and_activate(y, bias, places.activation);
     if (!places.weight_gradient.defined()) return y;
-    context->save_for_backward({activation == Activation::kIdentity ? at::Tensor() : y, multiplied,
-                                sparse.begin, sparse.column, sparse.value});
-    context->saved_data["weight"] = places.weight;
-    context->saved_data["weight_gradient"] = places.weight_gradient;
-    context->saved_data["bias_gradient"] = places.bias_gradient;
-    context->saved_data["bound"] = places.bound;
-    context->saved_data["activation"] = static_cast<int64_t>(activation);
-    context->saved_data["input_gradient"] = input_gradient;
-    context->saved_data["addend_gradient"] = addend.has_value();
+    if (places.activation != Activation::kIdentity) context->save_for_backward({y});
+    Kept::save(context, c10::make_intrusive<Kept>(places, std::move(multiplied), std::move(sparse),
+                                                  input_gradient, addend.has_value()));
     return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
+    const auto kept = Kept::of(context);
+    auto& places = kept->places;
     const auto saved = context->get_saved_variables();
-    const auto y = saved[0];
-    const auto x = saved[1];
-    const NonZeros sparse{saved[2], saved[3], saved[4]};
-    const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
-    const auto weight = context->saved_data["weight"].toTensor();
-    auto weight_gradient = context->saved_data["weight_gradient"].toTensor();
-    auto bias_gradient = context->saved_data["bias_gradient"].toTensor();
-
     const auto dy = gradients[0].contiguous();
-    const auto da = activation_backward(dy, y, activation, bias_gradient);
-    const auto multiplied = operand(da, weight);
+    const auto da = activation_backward(dy, saved.empty() ? at::Tensor() : saved[0],
+                                        places.activation, places.bias_gradient);
+    const auto multiplied = operand(da, places.weight);
+    const auto& x = kept->x;
     if (x.defined()) {
-      multiply(x.transpose(1, 2), multiplied, weight_gradient);
+      multiply(x.transpose(1, 2), multiplied, places.weight_gradient, places.rows);
     } else {
-      multiply_transposed(sparse, multiplied, weight_gradient);
+      multiply_transposed(kept->sparse, multiplied, places.weight_gradient);
     }
-    *context->saved_data["bound"].toTensor().mutable_data_ptr<float>() =
-        bound_of(x.defined() ? x : sparse.value, multiplied);
+    *places.bound.mutable_data_ptr<float>() =
+        bound_of(x.defined() ? x : kept->sparse.value, multiplied);
     at::Tensor dx;
-    if (context->saved_data["input_gradient"].toBool()) {
-      dx = at::empty({da.size(0), da.size(1), weight.size(1)}, da.options());
-      multiply(multiplied, weight.transpose(1, 2), dx);
+    if (kept->input_gradient) {
+      dx = at::empty({da.size(0), da.size(1), places.weight.size(1)}, da.options());
+      multiply(multiplied, places.weight.transpose(1, 2), dx, places.rows);
     }
-    const bool addend_gradient = context->saved_data["addend_gradient"].toBool();
-    return {dx, addend_gradient ? da : at::Tensor(), {}, {}, {}, {}};
+    return {dx, kept->addend_gradient ? da : at::Tensor(), {}, {}, {}};
   }
 };
 
@@ -109,26 +123,24 @@ struct ProjectionFunction : torch::autograd::Function<ProjectionFunction> {
     const at::AutoDispatchBelowADInplaceOrView plain;
     auto y = at::empty({x.size(0), x.size(1), places.weight.size(2)}, x.options());
     const auto multiplied = operand(x, places.weight);
-    multiply(multiplied, places.weight, y);
-    if (!places.weight_gradient.defined()) return y;
-    context->save_for_backward({multiplied});
-    context->saved_data["weight"] = places.weight;
-    context->saved_data["weight_gradient"] = places.weight_gradient;
-    context->saved_data["input_gradient"] = input_gradient;
+    multiply(multiplied, places.weight, y, places.rows);
+    if (places.weight_gradient.defined())
+      Kept::save(context,
+                 c10::make_intrusive<Kept>(places, multiplied, NonZeros(), input_gradient));
     return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto x = context->get_saved_variables()[0];
-    const auto weight = context->saved_data["weight"].toTensor();
+    const auto kept = Kept::of(context);
+    const auto& places = kept->places;
     const auto dy = gradients[0].contiguous();
-    const auto multiplied = operand(dy, weight);
-    multiply(x.transpose(1, 2), multiplied, context->saved_data["weight_gradient"].toTensor());
+    const auto multiplied = operand(dy, places.weight);
+    multiply(kept->x.transpose(1, 2), multiplied, places.weight_gradient, places.rows);
     at::Tensor dx;
-    if (context->saved_data["input_gradient"].toBool()) {
-      dx = at::empty(x.sizes(), dy.options());
-      multiply(multiplied, weight.transpose(1, 2), dx);
+    if (kept->input_gradient) {
+      dx = at::empty(kept->x.sizes(), dy.options());
+      multiply(multiplied, places.weight.transpose(1, 2), dx, places.rows);
     }
     return {dx, {}, {}};
   }
@@ -168,12 +180,16 @@ at::Tensor Linear::forward_with(const BoundParameters& parameters, const at::Ten
                                 const at::Tensor& addend, bool input_gradient) const {
   const bool rounded = precision_ == Precision::kBfloat16;
   const Places places{rounded ? parameters.rounded(weight_) : parameters.value(weight_),
-                      parameters.value(bias_), parameters.gradient(weight_),
-                      parameters.gradient(bias_), parameters.bounds()[weight_]};
+                      parameters.value(bias_),
+                      parameters.gradient(weight_),
+                      parameters.gradient(bias_),
+                      parameters.bounds()[weight_],
+                      parameters.rows(),
+                      activation_};
   // Autograd takes no undefined tensor.
   const auto given = addend.defined() ? std::optional(addend) : std::nullopt;
   const bool skips_zeros = skips_zeros_ && !rounded && fused(x);
-  return LinearFunction::apply(x, given, places, activation_, input_gradient, skips_zeros);
+  return LinearFunction::apply(x, given, places, input_gradient, skips_zeros);
 }
 
 Projection::Projection(ParameterLayout& layout, const std::string& name, int64_t in, int64_t out,
@@ -191,7 +207,10 @@ at::Tensor Projection::forward(const BoundParameters& parameters, const at::Tens
   const Places places{rounded ? parameters.rounded(weight_) : parameters.value(weight_),
                       {},
                       parameters.gradient(weight_),
-                      {}};
+                      {},
+                      {},
+                      parameters.rows(),
+                      Activation::kIdentity};
   return ProjectionFunction::apply(x, places, input_gradient);
 }
 

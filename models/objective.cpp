@@ -6,8 +6,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
+#include <vector>
 
+#include "models/forms.h"
 #include "models/importance.h"
 #include "models/likelihood.h"
 
@@ -16,6 +19,38 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+
+// Sum of each row's numbers: [rows], float64.
+at::Tensor sums_of_rows(const at::Tensor& values) {
+  if (!fused(values)) return values.flatten(1).sum(1, /*keepdim=*/false, at::kDouble);
+  const auto numbers = values.contiguous();
+  const int64_t rows = values.size(0), count = values.numel() / std::max<int64_t>(rows, 1);
+  auto sums = at::empty({rows}, values.options().dtype(at::kDouble));
+  AT_DISPATCH_FLOATING_TYPES(values.scalar_type(), "sums_of_rows", [&] {
+    const auto* from = numbers.const_data_ptr<scalar_t>();
+    for (int64_t row = 0; row < rows; ++row, from += count)
+      sums.mutable_data_ptr<double>()[row] = std::accumulate(from, from + count, 0.0);
+  });
+  return sums;
+}
+
+// A tensor like `values`, with one number a row.
+at::Tensor filled_rows(const at::Tensor& values, const at::Tensor& number_of_row) {
+  if (!fused(values)) {
+    std::vector<int64_t> shape(values.dim(), 1);
+    shape[0] = values.size(0);
+    return number_of_row.to(values.scalar_type()).view(shape).expand_as(values);
+  }
+  auto out = at::empty_like(values, at::MemoryFormat::Contiguous);
+  const int64_t rows = values.size(0), count = values.numel() / std::max<int64_t>(rows, 1);
+  AT_DISPATCH_FLOATING_TYPES(values.scalar_type(), "filled_rows", [&] {
+    for (int64_t row = 0; row < rows; ++row) {
+      std::fill_n(out.mutable_data_ptr<scalar_t>() + row * count, count,
+                  static_cast<scalar_t>(number_of_row.const_data_ptr<double>()[row]));
+    }
+  });
+  return out;
+}
 
 // loss[k] = a[k] * sum_i reconstruction[k, i] + b[k] * sum_ij kl[k, i, j]: one node, because its
 // gradients are constants.
@@ -26,22 +61,18 @@ struct ElboFunction : torch::autograd::Function<ElboFunction> {
     const at::AutoDispatchBelowADInplaceOrView plain;
     context->saved_data["reconstruction_weight"] = reconstruction_weight;
     context->saved_data["kl_weight"] = kl_weight;
-    context->saved_data["reconstruction"] = reconstruction.detach();  // for its shape only
-    context->saved_data["kl"] = kl.detach();                          // for its shape and type only
-    return reconstruction_weight * reconstruction.sum(1, /*keepdim=*/false, at::kDouble) +
-           kl_weight * kl.sum(at::IntArrayRef{1, 2}, /*keepdim=*/false, at::kDouble);
+    context->saved_data["reconstruction"] = reconstruction.detach();  // for its shape and type only
+    context->saved_data["kl"] = kl.detach();                          // likewise
+    return reconstruction_weight * sums_of_rows(reconstruction) + kl_weight * sums_of_rows(kl);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto a = context->saved_data["reconstruction_weight"].toTensor() * gradients[0];
-    const auto b = context->saved_data["kl_weight"].toTensor() * gradients[0];
-    const auto reconstruction = context->saved_data["reconstruction"].toTensor();
-    const auto kl = context->saved_data["kl"].toTensor();
-    return {a.to(kl.scalar_type()).unsqueeze(1).expand_as(reconstruction),
-            b.to(kl.scalar_type()).view({-1, 1, 1}).expand_as(kl),
-            {},
-            {}};
+    const auto slope = [&](const char* values, const char* weight) {
+      return filled_rows(context->saved_data[values].toTensor(),
+                         context->saved_data[weight].toTensor() * gradients[0]);
+    };
+    return {slope("reconstruction", "reconstruction_weight"), slope("kl", "kl_weight"), {}, {}};
   }
 };
 

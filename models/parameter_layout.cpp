@@ -118,7 +118,8 @@ void ParameterLayout::from_named(const std::vector<std::pair<std::string, at::Te
 }
 
 BoundParameters::BoundParameters(const ParameterLayout& layout, const at::Tensor& values,
-                                 const at::Tensor& gradients, const at::Tensor& rounded) {
+                                 const at::Tensor& gradients, const at::Tensor& rounded, Rows rows)
+    : rows_(rows) {
   const auto view = [&](const at::Tensor& flat, size_t i) {
     return flat.defined() ? layout.view(flat, static_cast<int>(i)) : at::Tensor();
   };

@@ -73,14 +73,21 @@ class ParameterLayout {
   int64_t size_ = 0;
 };
 
+// What the rows of a stack are: trials, each with its gradient; or leaves of one trial's batch,
+// whose gradients are added up in one row (ordered_products.h).
+enum class Rows { kTrials, kLeaves };
+
 // Values and gradients of all parameters for some rows, bound to memory. Gradients may be undefined
 // (evaluation), and so may the rounded values, which only products in bfloat16 read: the caller
 // rounds them whenever the values change. Backward passes overwrite the gradient of each parameter
 // that they use, so a parameter is used once per pass.
 class BoundParameters {
  public:
+  // values, rounded: [rows, P]; gradients: [rows, P], of leaves [1, P].
   BoundParameters(const ParameterLayout& layout, const at::Tensor& values,
-                  const at::Tensor& gradients = {}, const at::Tensor& rounded = {});
+                  const at::Tensor& gradients = {}, const at::Tensor& rounded = {},
+                  Rows rows = Rows::kTrials);
+  Rows rows() const { return rows_; }
   const at::Tensor& value(int index) const { return values_[index]; }
   const at::Tensor& gradient(int index) const { return gradients_[index]; }
   const at::Tensor& rounded(int index) const { return rounded_[index]; }
@@ -94,6 +101,7 @@ class BoundParameters {
   std::vector<at::Tensor> gradients_;
   std::vector<at::Tensor> rounded_;
   at::Tensor bounds_;
+  Rows rows_;
 };
 
 }  // namespace elbow::models

@@ -6,6 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "models/parameter_layout.h"
+
 namespace elbow::models {
 
 enum class Precision { kFloat32, kBfloat16 };
@@ -17,6 +19,8 @@ bool has_bfloat16_instructions();
 //   a: [rows, m, k], b: [rows, k, n], both of one dtype, each matrix contiguous or the transpose of
 //   a contiguous one. out: [rows, m, n], contiguous matrices; float32 where a and b are bfloat16,
 //   else of their dtype. Where all rows have one b (expanded), their lines are multiplied together.
-void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out);
+// Of leaves on the CPU: in order, so that a cut of the batch moves no bits, and where out is
+// [1, m, n], a weight's gradient, added over them (ordered_products.h). float32.
+void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out, Rows rows = Rows::kTrials);
 
 }  // namespace elbow::models

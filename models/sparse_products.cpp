@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "models/simd.h"
+#include "models/working_memory.h"
 
 namespace elbow::models {
 namespace {
@@ -50,10 +51,12 @@ inline __attribute__((always_inline)) void add_terms(const Terms<Scalar>& terms,
 }
 
 // Lines of a product: line l's terms are [begin[l], begin[l + 1]), and its sums go to out + at[l] *
-// stride, or l * stride where `at` is null; `width` of them.
+// stride, or l * stride where `at` is null; `width` of them. With several leaves line l has a list
+// of terms for each, at begin[l * leaves] and on, and its sum is that of the lists' in the tree.
 template <class Scalar>
 struct Lines {
   int64_t count;
+  int64_t leaves;
   const int32_t* begin;
   const int32_t* place;
   const Scalar* value;
@@ -66,11 +69,25 @@ struct Lines {
 template <int kBytes, class Scalar>
 inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines,
                                                       const Scalar* panel) {
+  typedef Scalar Vector __attribute__((vector_size(kBytes), may_alias));
+  constexpr int64_t kLanes = kBytes / static_cast<int64_t>(sizeof(Scalar));
+  constexpr int kLevels = 32;
+  alignas(64) Scalar subtrees[kLevels][kPanel];
   alignas(64) Scalar sums[kPanel];
   for (int64_t l = 0; l < lines.count; ++l) {
-    const int32_t first = lines.begin[l];
-    add_terms<kBytes, Scalar>(
-        {lines.place + first, lines.value + first, lines.begin[l + 1] - first}, panel, sums);
+    for (int64_t leaf = 0; leaf < lines.leaves; ++leaf) {
+      const int32_t* begin = lines.begin + l * lines.leaves + leaf;
+      add_terms<kBytes, Scalar>(
+          {lines.place + begin[0], lines.value + begin[0], begin[1] - begin[0]}, panel, sums);
+      int level = 0;
+      for (int64_t done = leaf; (done & 1) != 0; done >>= 1, ++level) {
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < kPanel; i += kLanes)
+          *reinterpret_cast<Vector*>(sums + i) +=
+              *reinterpret_cast<const Vector*>(subtrees[level] + i);
+      }
+      if (leaf + 1 < lines.leaves) std::memcpy(subtrees[level], sums, sizeof sums);
+    }
     const int64_t to = lines.at != nullptr ? lines.at[l] : l;
     Scalar* out = lines.out + to * lines.stride;
     if (lines.width == kPanel) {
@@ -100,14 +117,6 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
 ELBOW_LINES(f, float)
 ELBOW_LINES(d, double)
 
-// Room for so many numbers. Never shrinks: what a vector grows by, it fills with zeros.
-template <class Number>
-Number* room(std::vector<Number>& memory, int64_t count) {
-  if (std::ssize(memory) < count) memory.resize(static_cast<size_t>(count));
-  return memory.data();
-}
-
-// A thread's own memory, which a step would else ask for anew.
 template <class Scalar>
 struct Workspace {
   std::vector<Scalar> panel, value;
@@ -117,12 +126,7 @@ struct Workspace {
     thread_local Workspace workspace;
     return workspace;
   }
-  // Where the panel begins: at a cache line.
-  Scalar* panel_of(int64_t lines) {
-    const auto address = reinterpret_cast<uintptr_t>(
-        room(panel, lines * kPanel + static_cast<int64_t>(64 / sizeof(Scalar))));
-    return reinterpret_cast<Scalar*>((address + 63) / 64 * 64);
-  }
+  Scalar* panel_of(int64_t lines) { return aligned_room(panel, lines * kPanel); }
 };
 
 // Columns [from, from + width) of some lines of a matrix [.., n] to the panel. `line` gives the
@@ -181,6 +185,7 @@ void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, 
     fill_panel(
         w, n, from, width, used, [&](int64_t i) { return int64_t{own.used[i]}; }, panel);
     add_lines({.count = x.count,
+               .leaves = 1,
                .begin = x.begin,
                .place = own.place.data(),
                .value = x.value,
@@ -192,23 +197,26 @@ void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, 
   }
 }
 
-// Column by column: the lines of x that are not zero there, in their order.
+// Column by column: the lines of x that are not zero there, in their order, in `leaves` lists.
 template <class Scalar>
-void multiply_transposed_row(const Part<Scalar>& x, int64_t k, const Scalar* dy, int64_t n,
-                             Scalar* out) {
+void multiply_transposed_row(const Part<Scalar>& x, int64_t leaves, int64_t k, const Scalar* dy,
+                             int64_t n, Scalar* out) {
   auto& own = Workspace<Scalar>::own();
   count_columns(x, k, own.next, own.used);
   const auto used = static_cast<int64_t>(own.used.size());
-  room(own.begin, used + 1);
+  room(own.begin, used * leaves + 1);
   int32_t begin = 0;
   for (int64_t i = 0; i < used; ++i) {
-    own.begin[i] = begin;
     begin += std::exchange(own.next[own.used[i]], begin);
   }
-  own.begin[used] = begin;
+  own.begin[used * leaves] = begin;
   room(own.place, begin);
   room(own.value, begin);
   for (int64_t line = 0; line < x.count; ++line) {
+    if (line % (x.count / leaves) == 0) {
+      const int64_t leaf = line / (x.count / leaves);
+      for (int64_t i = 0; i < used; ++i) own.begin[i * leaves + leaf] = own.next[own.used[i]];
+    }
     for (int64_t i = x.begin[line]; i < x.begin[line + 1]; ++i) {
       const int32_t to = own.next[x.column[i]]++;
       own.place[to] = static_cast<int32_t>(line);
@@ -227,6 +235,7 @@ void multiply_transposed_row(const Part<Scalar>& x, int64_t k, const Scalar* dy,
     fill_panel(
         dy, n, from, width, x.count, [](int64_t i) { return i; }, panel);
     add_lines({.count = used,
+               .leaves = leaves,
                .begin = own.begin.data(),
                .place = own.place.data(),
                .value = own.value.data(),
@@ -298,10 +307,10 @@ NonZeros non_zeros_of(const at::Tensor& x) {
 }
 
 // Calls use(part of x, a, out) with the numbers of every row of the stack, as float or double;
-// once, where all rows have one a.
+// once, where rows go together.
 template <class Use>
-void for_each_row(const NonZeros& x, const at::Tensor& a, at::Tensor& out, const Use& use) {
-  const bool together = a.stride(0) == 0 && out.is_contiguous();
+void for_each_row(const NonZeros& x, const at::Tensor& a, at::Tensor& out, bool together,
+                  const Use& use) {
   const int64_t rows = together ? 1 : a.size(0);
   const int64_t lines = (x.begin.size(0) - 1) / std::max<int64_t>(rows, 1);
   AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "sparse product", [&] {
@@ -321,15 +330,20 @@ NonZeros non_zeros(const at::Tensor& x) {
 }
 
 void multiply(const NonZeros& x, const at::Tensor& w, at::Tensor out) {
-  for_each_row(x, w, out, [&](const auto& part, const auto* from, auto* to) {
+  const bool together = w.stride(0) == 0 && out.is_contiguous();
+  for_each_row(x, w, out, together, [&](const auto& part, const auto* from, auto* to) {
     multiply_row(part, w.size(1), from, w.size(2), to);
   });
 }
 
 void multiply_transposed(const NonZeros& x, const at::Tensor& dy, at::Tensor out) {
-  for_each_row(x, dy, out, [&](const auto& part, const auto* from, auto* to) {
-    multiply_transposed_row(part, out.size(1), from, dy.size(2), to);
-  });
+  const int64_t leaves = out.size(0) < dy.size(0) ? dy.size(0) : 1;
+  TORCH_CHECK(std::has_single_bit(static_cast<uint64_t>(leaves)) && (leaves == 1 || dy.size(1) > 0),
+              "multiply_transposed: leaves must be a power of two, and not empty");
+  for_each_row(x, dy, out, /*together=*/leaves > 1,
+               [&](const auto& part, const auto* from, auto* to) {
+                 multiply_transposed_row(part, leaves, out.size(1), from, dy.size(2), to);
+               });
 }
 
 }  // namespace elbow::models

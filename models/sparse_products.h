@@ -28,7 +28,8 @@ NonZeros non_zeros(const at::Tensor& x);
 // x does not have is not looked at: where w is not finite there, out may still be.
 void multiply(const NonZeros& x, const at::Tensor& w, at::Tensor out);
 
-// out = x^T dy.   dy: [rows, batch, n]; out: [rows, k, n]; as above.
+// out = x^T dy.   dy: [rows, batch, n]; out: [rows, k, n]; as above. Where out is [1, k, n], the
+// rows are leaves, a power of two, whose products are added as ordered_products.h says.
 void multiply_transposed(const NonZeros& x, const at::Tensor& dy, at::Tensor out);
 
 }  // namespace elbow::models

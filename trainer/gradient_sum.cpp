@@ -46,25 +46,14 @@ class Blocks {
 
   Summand& operator[](int64_t index) { return summands_[index]; }
 
-  // Of one row each, side by side: [count, P].
-  at::Tensor gradients() const {
-    if (shape_.rows != 1 || !models::fused(shape_.device)) return {};
-    return memory_[0].view(at::kFloat).narrow(1, 0, shape_.parameters);
-  }
-
   // All blocks as bytes [count, bytes]: one tensor where gradient and sums travel together, else
   // one for each.
   const std::vector<at::Tensor>& memory() const { return memory_; }
 
   // Makes additions one after another, shared out over the team by columns: they are element by
-  // element, so a cut moves no bits.
-  void add(ThreadTeam& team, const std::vector<Addition>& additions) {
-    if (models::fused(summands_[0].gradient)) {
-      add_gradients(team, additions);
-    } else {
-      for (const auto& [target, source] : additions)
-        summands_[target].gradient.add_(summands_[source].gradient);
-    }
+  // element, so a cut moves no bits. Of the gradients only where they are wanted.
+  void add(ThreadTeam& team, const std::vector<Addition>& additions, bool gradients = true) {
+    if (gradients) add_gradients(team, additions);
     for (const auto& [target, source] : additions)
       summands_[target].sums.add_(summands_[source].sums);
   }
@@ -77,6 +66,11 @@ class Blocks {
 
   // Some columns of all blocks at a time, which stay in cache from one addition to the next.
   void add_gradients(ThreadTeam& team, const std::vector<Addition>& additions) {
+    if (!models::fused(shape_.device)) {
+      for (const auto& [target, source] : additions)
+        summands_[target].gradient.add_(summands_[source].gradient);
+      return;
+    }
     constexpr int64_t kChunk = 2048;
     const int64_t count = shape_.rows * shape_.parameters;
     team.run(team.size(), [&](int64_t part) {
@@ -113,7 +107,7 @@ class FastSum : public GradientSum {
 
   Summand& place(int64_t index) override { return blocks_[index]; }
 
-  const Summand& add() override {
+  const Summand& add(bool) override {
     blocks_.add(team_, additions_);
     if (ranks_.size() > 1) {
       ranks_.all_reduce_sum(blocks_[0].gradient);
@@ -191,10 +185,13 @@ class ExactSum : public GradientSum {
     return part_of(examples, leaves_, run_.begin + index);
   }
   Summand& place(int64_t index) override { return leaf_blocks_[index]; }
-  at::Tensor gradients() override { return leaf_blocks_.gradients(); }
+  at::Tensor subtree() override {
+    const auto& first = leaf_blocks_[0].gradient;
+    return own_nodes_.size() == 1 && models::fused(first) ? first : at::Tensor();
+  }
 
-  const Summand& add() override {
-    leaf_blocks_.add(team_, own_additions_);
+  const Summand& add(bool subtree_written) override {
+    leaf_blocks_.add(team_, own_additions_, !subtree_written);
     if (ranks_.size() == 1) return leaf_blocks_[0];
     for (size_t m = 0; m < sent_->memory().size(); ++m) gather(m);
     ranks_.wait();
@@ -258,7 +255,7 @@ void check_leaves(const comm::Communicator& ranks, int64_t leaves) {
 
 }  // namespace
 
-GradientSum::SharedOut GradientSum::add_columns(const VisitColumns&) {
+GradientSum::SharedOut GradientSum::add_columns(const VisitColumns&, bool) {
   throw std::logic_error("this gradient sum is not shared out");
 }
 

@@ -41,12 +41,13 @@ class GradientSum {
   // Where slice `index` writes its contribution. Valid until add(); it must be written whole, an
   // empty slice as zeros.
   virtual Summand& place(int64_t index) = 0;
-  // The gradients of all places, [slices(), P], where they are of one row and on the CPU, and exact
-  // mode keeps them apart; else undefined.
-  virtual at::Tensor gradients() { return {}; }
+  // Where a caller that adds up the gradients of all slices itself, in exact mode's tree, may write
+  // their sum, [1, P], instead of each one's; it then says so to add(). Undefined where there is no
+  // such place: in fast mode, where this rank's leaves are not one subtree, on other devices.
+  virtual at::Tensor subtree() { return {}; }
 
   // The sum over all slices of all ranks; valid until the next place is written.
-  virtual const Summand& add() = 0;
+  virtual const Summand& add(bool subtree_written = false) = 0;
 
   // The same sum, shared out over the ranks: visit(columns, gradient) gets pieces of this rank's
   // share, from the team's threads; gradient is the sum of the piece's first column. It returns
@@ -58,7 +59,7 @@ class GradientSum {
     bool good;        // every visit of every rank returned true
   };
   virtual bool shares_columns() const { return false; }
-  virtual SharedOut add_columns(const VisitColumns& visit);
+  virtual SharedOut add_columns(const VisitColumns& visit, bool subtree_written = false);
 
   // The same for a few numbers a row ahead of the backward pass: the objective's batch statistics.
   // local: one [rows, n] float64 CPU tensor a slice. Returns [rows, n].

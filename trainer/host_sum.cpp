@@ -74,14 +74,14 @@ class HostSum : public GradientSum {
   }
 
   Summand& place(int64_t index) override { return own_[index]; }
-  at::Tensor gradients() override {
-    if (shape_.rows != 1 || !plan_.tree || own_.empty()) return {};
-    return at::from_blob(own_[0].gradient.mutable_data_ptr(), {slices(), shape_.parameters},
-                         {bytes_of_summand(shape_) / 4, 1}, at::kFloat);
+  at::Tensor subtree() override {
+    const auto run = plan_.of_rank[ranks_.rank()];
+    const bool whole = plan_.tree && nodes_of(run, plan_.total).size() == 1;
+    return whole ? own_[0].gradient : at::Tensor();
   }
 
-  const Summand& add() override {
-    memory_->meet();  // all slices are written
+  const Summand& add(bool subtree_written) override {
+    meet_written(subtree_written);
     for_each_piece([&](const Range& columns) {
       add_piece(columns, result_.gradient.mutable_data_ptr<float>() + columns.begin);
     });
@@ -92,8 +92,8 @@ class HostSum : public GradientSum {
 
   bool shares_columns() const override { return true; }
 
-  SharedOut add_columns(const VisitColumns& visit) override {
-    memory_->meet();  // all slices are written
+  SharedOut add_columns(const VisitColumns& visit, bool subtree_written) override {
+    meet_written(subtree_written);
     std::atomic<bool> good{true};
     for_each_piece([&](const Range& columns) {
       alignas(kAlignment) std::array<float, kChunk> sum;
@@ -101,10 +101,10 @@ class HostSum : public GradientSum {
       if (!visit(columns, sum.data())) good = false;
     });
     const auto sums = total_of([&](int64_t i) { return all_[i].sums; });
-    verdict_of(ranks_.rank()) = good ? 1 : 0;
+    words_of(ranks_.rank()).good = good;
     memory_->meet();  // all ranks are done, and all slices may be written again
     for (int rank = 0; rank < ranks_.size(); ++rank) {
-      if (verdict_of(rank) == 0) good = false;
+      if (!words_of(rank).good) good = false;
     }
     return {sums, good};
   }
@@ -155,20 +155,37 @@ class HostSum : public GradientSum {
     }
   }
 
-  // What a rank found in the pieces that it visited. Written before a meeting and read after it:
-  // the next writing is two meetings away.
-  int64_t& verdict_of(int rank) {
+  // What a rank tells the others. Written before a meeting and read after it: the next writing is
+  // two meetings away.
+  struct Words {
+    bool subtree_written;
+    bool good;  // what it found in the pieces that it visited
+  };
+  static_assert(sizeof(Words) <= kAlignment);
+  Words& words_of(int rank) {
     auto* bytes = memory_->data() + (plan_.total + 1) * bytes_of_summand(shape_);
-    return *reinterpret_cast<int64_t*>(bytes + rank * kAlignment);
+    return *reinterpret_cast<Words*>(bytes + rank * kAlignment);
+  }
+
+  // All slices are written from here on, and it is known which of them stand for subtrees.
+  void meet_written(bool subtree_written) {
+    words_of(ranks_.rank()).subtree_written = subtree_written;
+    memory_->meet();
+    written_width_.assign(plan_.total, 1);
+    for (int rank = 0; rank < ranks_.size(); ++rank) {
+      const auto& run = plan_.of_rank[rank];
+      if (words_of(rank).subtree_written) written_width_[run.begin] = run.size();
+    }
   }
 
   // sum = the tree over slices [first, first + width), width a power of two.
   void add_tree(int64_t first, int64_t width, int64_t column, int64_t count, float* sum,
                 int level) {
-    if (width == 1) {
+    if (width == written_width_[first]) {
       std::copy_n(columns_of(first) + column, count, sum);
-    } else if (width == 2) {
-      add_into(sum, columns_of(first) + column, columns_of(first + 1) + column, count);
+    } else if (width / 2 == written_width_[first] &&
+               width / 2 == written_width_[first + width / 2]) {
+      add_into(sum, columns_of(first) + column, columns_of(first + width / 2) + column, count);
     } else {
       std::array<float, kChunk> right;
       add_tree(first, width / 2, column, count, sum, level + 1);
@@ -204,6 +221,7 @@ class HostSum : public GradientSum {
   std::unique_ptr<comm::HostMemory> memory_;
   std::vector<Summand> all_;  // of all ranks
   std::vector<Summand> own_;
+  std::vector<int64_t> written_width_;  // of each slice: leaves that its gradient is the sum of
   Summand result_;
 };
 

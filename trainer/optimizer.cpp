@@ -194,15 +194,20 @@ bool all_finite(const float* values, int64_t count) {
   return models::loops::largest_magnitude(values, count) <= std::numeric_limits<float>::max();
 }
 
-bool all_finite(const at::Tensor& values, ThreadTeam& team) {
-  if (!models::fused(values)) return at::isfinite(values).all().item<bool>();
+bool all_finite(const float* values, int64_t count, ThreadTeam& team) {
+  constexpr int64_t kWorthSharing = 1 << 14;
+  if (count < kWorthSharing) return all_finite(values, count);
   std::atomic<bool> finite{true};
-  const float* numbers = values.const_data_ptr<float>();
   team.run(team.size(), [&](int64_t member) {
-    const auto share = part_of(values.numel(), team.size(), member);
-    if (!all_finite(numbers + share.begin, share.size())) finite = false;
+    const auto share = part_of(count, team.size(), member);
+    if (!all_finite(values + share.begin, share.size())) finite = false;
   });
   return finite;
+}
+
+bool all_finite(const at::Tensor& values, ThreadTeam& team) {
+  if (!models::fused(values)) return at::isfinite(values).all().item<bool>();
+  return all_finite(values.const_data_ptr<float>(), values.numel(), team);
 }
 
 double sum_of_squared_weights(const models::ParameterLayout& layout, const at::Tensor& row,

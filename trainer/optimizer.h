@@ -60,6 +60,7 @@ class Optimizer {
 
 // Whether every number is finite. values: float32, contiguous, any device; the host waits.
 bool all_finite(const at::Tensor& values, ThreadTeam& team);
+bool all_finite(const float* values, int64_t count, ThreadTeam& team);
 bool all_finite(const float* values, int64_t count);
 
 // Sum of the squares of all weights (not biases) of one row [P], in float64, added like

@@ -81,15 +81,16 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
     largest = std::max(largest, gradient_sum_->slice(i, parts_.batch_size).size() + 1);
   for (int64_t i = 0; i < gradient_sum_->slices(); ++i)
     slots_.push_back(make_slot(1, largest, gradient_sum_->place(i).gradient));
-  const auto gradients = gradient_sum_->gradients();
+  const auto subtree = gradient_sum_->subtree();
   const bool plain = parts_.objective.statistics() == 0 && parts_.objective.samples() == 1;
-  if (plain && team.size() == 1 && std::ssize(slots_) > 1 && gradients.defined())
-    all_slots_ = std::make_unique<Slot>(make_slot(std::ssize(slots_), largest, gradients));
+  if (plain && team.size() == 1 && std::ssize(slots_) > 1 && subtree.defined())
+    all_slots_ = std::make_unique<Slot>(make_slot(std::ssize(slots_), largest, subtree));
 }
 
-// rows: slices, of up to `largest` examples each. gradients: [rows, P].
-Step::Slot Step::make_slot(int64_t rows, int64_t largest, const at::Tensor& gradients) const {
+// rows: slices, of up to `largest` examples each. gradient: [1, P].
+Step::Slot Step::make_slot(int64_t rows, int64_t largest, const at::Tensor& gradient) const {
   Slot slot;
+  const bool leaves = parts_.leaves > 0 && models::fused(pack_.parameters);
   slot.x = at::empty({rows * largest, parts_.model.observed()});
   slot.noise = at::empty({rows * largest * parts_.objective.samples(), parts_.model.latent()});
   if (parts_.condition != nullptr)
@@ -100,9 +101,9 @@ Step::Slot Step::make_slot(int64_t rows, int64_t largest, const at::Tensor& grad
         return flat.defined() ? flat.narrow(0, static_cast<int64_t>(row), 1).expand({rows, -1})
                               : flat;
       };
-      slot.parameters.emplace_back(parts_.model.layout(),
-                                   of_row(copies_ ? copies_->parameters(copy) : pack_.parameters),
-                                   gradients, of_row(rounded_));
+      slot.parameters.emplace_back(
+          parts_.model.layout(), of_row(copies_ ? copies_->parameters(copy) : pack_.parameters),
+          gradient, of_row(rounded_), leaves ? models::Rows::kLeaves : models::Rows::kTrials);
     }
   }
   return slot;
@@ -196,6 +197,7 @@ std::span<const Step::Slot> Step::slots_in_use() const {
 bool Step::is_finite(int64_t k, const at::Tensor& gradient) {
   if (ranks_.size() > 1) return all_finite(gradient, team_);
   constexpr float kSmall = 1e30f;
+  const float* numbers = gradient.const_data_ptr<float>();
   const auto& parameters = parts_.model.layout().parameters();
   for (size_t i = 0; i < parameters.size(); ++i) {
     float bound = 0;
@@ -205,8 +207,7 @@ bool Step::is_finite(int64_t k, const at::Tensor& gradient) {
                parameters_of(slot, k).bounds().const_data_ptr<float>()[i];
     }
     if (bound < kSmall) continue;
-    if (!all_finite(gradient.narrow(1, parameters[i].offset, parameters[i].count()), team_))
-      return false;
+    if (!all_finite(numbers + parameters[i].offset, parameters[i].count(), team_)) return false;
   }
   return true;
 }
@@ -216,7 +217,7 @@ bool Step::is_finite(int64_t k, const at::Tensor& gradient) {
 bool Step::updated_here(int64_t k, double* sums) {
   const auto& row = pack_.rows[k];
   const auto& layout = parts_.model.layout();
-  const auto& sum = gradient_sum_->add();
+  const auto& sum = gradient_sum_->add(went_together_);
   take_sums(k, sum.sums, sums);
   const auto parameters = pack_.parameters.select(0, k);
   if (row.l2 != 0) sums[kLoss] += row.l2 * sum_of_squared_weights(layout, parameters, team_);
@@ -253,17 +254,19 @@ bool Step::updated_together(int64_t k, double* sums) {
   auto rates = rates_of(row);
   // The norm needs the whole sum before any of it is used; the slices are still there afterwards.
   if (row.clip_norm != 0)
-    rates.gradient_scale =
-        clipping_scale(gradient_sum_->add().gradient.select(0, 0), row.clip_norm, team_);
+    rates.gradient_scale = clipping_scale(gradient_sum_->add(went_together_).gradient.select(0, 0),
+                                          row.clip_norm, team_);
   const auto place = [&](int copy) {
     return Optimizer::Place{copies_->parameters(copy).select(0, k).mutable_data_ptr<float>(),
                             copies_->state(copy).select(0, k).mutable_data_ptr<float>()};
   };
   const auto from = place(copies_->current()), to = place(1 - copies_->current());
-  const auto sum = gradient_sum_->add_columns([&](const Range& columns, const float* gradient) {
-    parts_.optimizer.update_columns(layout, rates, columns, gradient, from, to);
-    return all_finite(gradient, columns.size());
-  });
+  const auto sum = gradient_sum_->add_columns(
+      [&](const Range& columns, const float* gradient) {
+        parts_.optimizer.update_columns(layout, rates, columns, gradient, from, to);
+        return all_finite(gradient, columns.size());
+      },
+      went_together_);
   take_sums(k, sum.sums, sums);
   if (row.l2 != 0)
     sums[kLoss] += row.l2 * sum_of_squared_weights(layout, pack_.parameters.select(0, k), team_);
@@ -422,15 +425,16 @@ void Step::backward(int64_t k, Slot& slot, int64_t first, const at::Tensor& stat
   const int64_t rows = slot.batch.x.size(0);
   const bool empty = slot.batch.x.size(1) == 0;
   const auto sums = at::empty({rows, kMetricSums}, at::kDouble);
-  at::Tensor loss;
+  at::Tensor losses;  // [rows], on the host
   if (!empty) {
     auto context = context_of(loss_weights(pack_.rows[k], parts_.scale), batch_size,
                               pack_.parameters.device());
     context.statistics = statistics;
     at::AutoGradMode recorded(true);
     slot.terms = parts_.objective.settled(slot.terms, context);
-    loss = parts_.objective.leaf_loss(slot.terms, context);
+    const auto loss = parts_.objective.leaf_loss(slot.terms, context);
     torch::autograd::backward({loss}, {at::ones_like(loss)});
+    losses = loss.is_cpu() ? loss : loss.cpu();
     sum_terms(slot.terms, sums);
   }
   for (int64_t i = 0; i < rows; ++i) {
@@ -444,7 +448,7 @@ void Step::backward(int64_t k, Slot& slot, int64_t first, const at::Tensor& stat
       std::copy_n(sums.const_data_ptr<double>() + i * kMetricSums, int64_t{kMetricSums}, to);
       put_posterior_of_first(slot.terms, i == 0 && begin == pack_.batch * parts_.batch_size,
                              parts_.model.latent(), to + kMetricSums);
-      to[kLoss] = loss[i].item<double>();
+      to[kLoss] = losses.const_data_ptr<double>()[i];
     }
     to[kStopVotes] = first + i == 0 && stop_vote_ ? 1.0 : 0.0;
   }

@@ -98,7 +98,7 @@ class Step {
  private:
   struct Slot;  // the working memory of one slice, or of all as the rows of a stack
 
-  Slot make_slot(int64_t rows, int64_t largest, const at::Tensor& gradients) const;
+  Slot make_slot(int64_t rows, int64_t largest, const at::Tensor& gradient) const;
   bool goes_together(const Range& batch) const;
   void differentiate_together(int64_t row, const Range& batch);
   void differentiate(int64_t row, const Range& batch);

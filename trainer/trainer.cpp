@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <limits>
 
 #include "models/initialisation.h"
@@ -298,8 +299,11 @@ EpochResult Trainer::run_epoch(const RowObservers& observers, const Interruption
   EpochResult result;
   while (in_epoch()) {
     const auto step_sums = step_->run(interruption != nullptr && interruption->requested());
-    epoch_sums_.add_(step_sums);
-    recent_sums.add_(step_sums);
+    for (auto* sums : {&epoch_sums_, &recent_sums}) {
+      const auto* numbers = step_sums.const_data_ptr<double>();
+      auto* total = sums->mutable_data_ptr<double>();
+      std::transform(numbers, numbers + step_sums.numel(), total, total, std::plus());
+    }
     epoch_seconds_ = seconds_before + seconds_since(start);
     trace_steps_ = trace_rule_.kept(pack_.batch);
     if (trace_rule_.keeps(pack_.batch - 1))

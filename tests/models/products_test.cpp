@@ -8,6 +8,7 @@
 #include "models/forms.h"
 #include "models/linear.h"
 #include "models/model.h"
+#include "models/ordered_products.h"
 
 namespace elbow::models {
 namespace {
@@ -20,6 +21,36 @@ double difference(const at::Tensor& a, const at::Tensor& b) {
 }
 
 at::Tensor rounded(const at::Tensor& values) { return values.to(at::kBFloat16); }
+
+// However the factors lie: transposed, one matrix for all rows, one line for all lines, one column.
+TEST(Products, TakeFactorsOfAnyStrides) {
+  at::manual_seed(1);
+  for (const auto type : {at::kFloat, at::kDouble}) {
+    const auto x = at::randn({3, 5, 4}, type);
+    const std::vector<at::Tensor> left{
+        x, at::randn({3, 4, 5}, type).transpose(1, 2), x.narrow(1, 0, 1).expand({3, 5, 4}),
+        x.narrow(2, 1, 1).expand({3, 5, 4}), at::randn({3, 5, 9}, type).narrow(2, 2, 4)};
+    const std::vector<at::Tensor> right{
+        at::randn({3, 4, 7}, type), at::randn({3, 7, 4}, type).transpose(1, 2),
+        at::randn({1, 4, 7}, type).expand({3, 4, 7}), at::randn({3, 4, 1}, type),
+        at::randn({3, 4, 7}, type).slice(2, 0, 7, 2)};
+    for (const auto& a : left) {
+      for (const auto& b : right) {
+        auto out = at::full({3, 5, b.size(2)}, 7, type);
+        multiply(a, b, out);
+        EXPECT_TRUE(at::allclose(out, at::matmul(a, b), 1e-4, 1e-5)) << a.strides() << b.strides();
+        auto wide = at::full({3, 5, 20}, 7, type);
+        multiply(a, b, wide.narrow(0, 0, 3).narrow(2, 3, b.size(2)));
+        EXPECT_TRUE(at::allclose(wide.narrow(2, 3, b.size(2)), out, 1e-5, 1e-6));
+        if (type == at::kFloat) {
+          multiply_in_order(a, b, out);
+          EXPECT_TRUE(at::allclose(out, at::matmul(a, b), 1e-4, 1e-5))
+              << a.strides() << b.strides();
+        }
+      }
+    }
+  }
+}
 
 // A layer's result and gradients.
 struct Outcome {

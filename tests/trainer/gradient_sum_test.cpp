@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "comm/communicators.h"
+#include "models/ordered_products.h"
 #include "tests/support/spawn_ranks.h"
 #include "trainer/error.h"
 
@@ -123,6 +124,48 @@ TEST(GradientSum, TheSharedOutSumIsTheWholeOne) {
     });
     EXPECT_TRUE(at::equal(seen, expected.gradient.flatten())) << size << " ranks";
   }
+}
+
+// Where a caller has added up the gradients of its leaves, the others' bits do not change; ranks
+// need not agree on who does.
+TEST(GradientSum, ASubtreeMayStandForItsLeaves) {
+  const auto expected = exact_on(1, 8, 1);
+  for (const bool all : {true, false}) {
+    for (int size : {1, 2, 4, 8}) {
+      for (const auto way : {Way::kMessages, Way::kSharedMemory}) {
+        std::mutex lock;
+        spawn_ranks(size, [&](comm::Communicator& ranks) {
+          ThreadTeam team(1);
+          const auto sum = way == Way::kMessages ? make_exact_sum(ranks, team, kShape, 8)
+                                                 : make_host_sum(ranks, team, kShape, 8);
+          std::vector<at::Tensor> gradients;
+          for (int64_t i = 0; i < sum->slices(); ++i) {
+            const std::lock_guard guard(lock);
+            contribute(sum->slice(i, kExamples), sum->place(i));
+            gradients.push_back(sum->place(i).gradient.clone());
+          }
+          const bool written = all || ranks.rank() % 2 == 0;
+          if (written) {
+            for (int64_t i = 1; i < sum->slices(); ++i) sum->place(i).gradient.fill_(7);
+            models::add_leaves(at::stack(gradients), sum->subtree().unsqueeze(0));
+          }
+          const auto& total = sum->add(written);
+          EXPECT_TRUE(at::equal(total.gradient, expected.gradient))
+              << "rank " << ranks.rank() << " of " << size;
+          EXPECT_TRUE(at::equal(total.sums, expected.sums));
+        });
+      }
+    }
+  }
+}
+
+TEST(GradientSum, LeavesThatAreNoSubtreeAreWrittenOneByOne) {
+  spawn_ranks(3, [](comm::Communicator& ranks) {  // 8 leaves: 2, 3 and 3
+    ThreadTeam team(1);
+    for (auto* make : {make_exact_sum, make_host_sum})
+      EXPECT_EQ(make(ranks, team, kShape, 8)->subtree().defined(), ranks.rank() == 0);
+    EXPECT_FALSE(make_fast_sum(ranks, team, kShape)->subtree().defined());
+  });
 }
 
 TEST(GradientSum, RanksOnSeveralHostsSendMessages) {
