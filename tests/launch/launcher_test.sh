@@ -88,6 +88,9 @@ expect "and each is a rank" "rank 0 rank 1" "$(sort "$folder/stdout" | xargs)"
 expect "ranks whose run has no result are 75, although mpirun returned 0, as it does where it loses a host" 75 \
   "$(code_of -n 2 train o)"
 expect "and the sentence says how to go on" 1 "$(grep -c "elbow resume $folder/o" "$folder/stderr")"
+expect "ranks that end with 1 and no result are 75 where the run has a checkpoint, as mpirun does where it loses a daemon" 75 \
+  "$(code_of -n 2 loses-result n 1)"
+expect "and 1 where it has none" 1 "$(code_of -n 2 loses-result r 1)"
 mkdir "$folder/elsewhere" && ln -s "$launcher" "$folder/elsewhere/link"
 expect "a link from another folder works" "rank none" "$(cd elsewhere && ./link rank)"
 
