@@ -17,9 +17,14 @@
 namespace elbow::models {
 namespace {
 
-// Columns of w, or of dy, that are worked on at a time. They are copied side by side, so that what
-// is read again and again lies in the nearest cache.
-constexpr int64_t kPanel = 64;
+// Columns of w, or of dy, that are worked on at a time, a panel: up to so many blocks of a cache
+// line each. They are copied side by side, so that what is read again and again lies in the nearer
+// caches, and their sums stay in registers.
+constexpr int64_t kBlocks = 5;
+template <class Scalar>
+constexpr int64_t kBlock = 64 / static_cast<int64_t>(sizeof(Scalar));
+// Lines of w that are worked on at a time.
+constexpr int64_t kLinesAtOnce = 192;
 
 // A line's numbers: places in a panel, and what each is multiplied by.
 template <class Scalar>
@@ -29,60 +34,69 @@ struct Terms {
   int64_t count;
 };
 
-// out[0 .. kPanel) = sum of value * panel[place], in this order, in vectors of so many bytes.
-template <int kBytes, class Scalar>
+// sums[0 .. kWidth) += value * panel[place] for each term, in this order, in vectors of kBytes;
+// kPart numbers at a time, so that they stay in registers.
+template <int kBytes, int64_t kWidth, int64_t kPart, class Scalar>
 inline __attribute__((always_inline)) void add_terms(const Terms<Scalar>& terms,
-                                                     const Scalar* panel, Scalar* out) {
+                                                     const Scalar* panel, Scalar* sums) {
   typedef Scalar Vector __attribute__((vector_size(kBytes), may_alias));
-  constexpr int64_t kLanes = kBytes / static_cast<int64_t>(sizeof(Scalar));
-  // At most 8 sums at once, so that they stay in registers.
-  constexpr int64_t kSums = std::min<int64_t>(8, kPanel / kLanes);
-  for (int64_t part = 0; part < kPanel; part += kSums * kLanes) {
-    Vector sums[kSums] = {};
+  constexpr int64_t kVectors = kPart * static_cast<int64_t>(sizeof(Scalar)) / kBytes;
+  for (int64_t part = 0; part < kWidth; part += kPart) {
+    Vector own[kVectors];
+    std::memcpy(own, sums + part, sizeof own);
     for (int64_t i = 0; i < terms.count; ++i) {
       const Scalar value = terms.value[i];
       const auto* line =
-          reinterpret_cast<const Vector*>(panel + int64_t{terms.place[i]} * kPanel + part);
-#pragma GCC unroll 8
-      for (int64_t s = 0; s < kSums; ++s) sums[s] += value * line[s];
+          reinterpret_cast<const Vector*>(panel + int64_t{terms.place[i]} * kWidth + part);
+#pragma GCC unroll 16
+      for (int64_t v = 0; v < kVectors; ++v) own[v] += value * line[v];
     }
-    std::memcpy(out + part, sums, sizeof sums);
+    std::memcpy(sums + part, own, sizeof own);
   }
 }
 
-// Lines of a product: line l's terms are [begin[l], begin[l + 1]), and its sums go to out + at[l] *
-// stride, or l * stride where `at` is null; `width` of them. With several leaves line l has a list
-// of terms for each, at begin[l * leaves] and on, and its sum is that of the lists' in the tree.
+// Lines of a product: line l's terms are [begin[l], end[l]), and its sums go to out + at[l] *
+// stride, or l * stride where `at` is null; `width` of them. They begin with `before`, a panel's
+// width a line, or with zeros where it is null. With several leaves line l has a list of terms for
+// each, at l * leaves and on, and its sum is that of the lists' in the tree.
 template <class Scalar>
 struct Lines {
   int64_t count;
   int64_t leaves;
-  const int32_t* begin;
+  const int32_t *begin, *end;
   const int32_t* place;
   const Scalar* value;
   const int32_t* at;
+  const Scalar* before;
   Scalar* out;
   int64_t stride;
   int64_t width;
 };
 
-template <int kBytes, class Scalar>
+template <int kBytes, int64_t kWidth, class Scalar>
 inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines,
                                                       const Scalar* panel) {
   typedef Scalar Vector __attribute__((vector_size(kBytes), may_alias));
   constexpr int64_t kLanes = kBytes / static_cast<int64_t>(sizeof(Scalar));
+  constexpr int64_t kPart = kBytes == 16 ? kBlock<Scalar> : kWidth;
   constexpr int kLevels = 32;
-  alignas(64) Scalar subtrees[kLevels][kPanel];
-  alignas(64) Scalar sums[kPanel];
+  alignas(64) Scalar subtrees[kLevels][kWidth];
+  alignas(64) Scalar sums[kWidth];
   for (int64_t l = 0; l < lines.count; ++l) {
     for (int64_t leaf = 0; leaf < lines.leaves; ++leaf) {
-      const int32_t* begin = lines.begin + l * lines.leaves + leaf;
-      add_terms<kBytes, Scalar>(
-          {lines.place + begin[0], lines.value + begin[0], begin[1] - begin[0]}, panel, sums);
+      const int64_t list = l * lines.leaves + leaf;
+      const int32_t begin = lines.begin[list];
+      if (lines.before != nullptr) {
+        std::memcpy(sums, lines.before + l * kWidth, sizeof sums);
+      } else {
+        std::fill_n(sums, kWidth, Scalar(0));
+      }
+      add_terms<kBytes, kWidth, kPart, Scalar>(
+          {lines.place + begin, lines.value + begin, lines.end[list] - begin}, panel, sums);
       int level = 0;
       for (int64_t done = leaf; (done & 1) != 0; done >>= 1, ++level) {
-#pragma GCC unroll 16
-        for (int64_t i = 0; i < kPanel; i += kLanes)
+#pragma GCC unroll 20
+        for (int64_t i = 0; i < kWidth; i += kLanes)
           *reinterpret_cast<Vector*>(sums + i) +=
               *reinterpret_cast<const Vector*>(subtrees[level] + i);
       }
@@ -90,7 +104,7 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
     }
     const int64_t to = lines.at != nullptr ? lines.at[l] : l;
     Scalar* out = lines.out + to * lines.stride;
-    if (lines.width == kPanel) {
+    if (lines.width == kWidth) {
       std::memcpy(out, sums, sizeof sums);
     } else {
       std::copy_n(sums, lines.width, out);
@@ -98,20 +112,41 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
   }
 }
 
-#define ELBOW_LINES(suffix, Scalar)                                                          \
-  ELBOW_FOR_AVX512 void avx512_lines_##suffix(const Lines<Scalar>& l, const Scalar* panel) { \
-    lines_loop<64>(l, panel);                                                                \
-  }                                                                                          \
-  ELBOW_FOR_AVX2 void avx2_lines_##suffix(const Lines<Scalar>& l, const Scalar* panel) {     \
-    lines_loop<32>(l, panel);                                                                \
-  }                                                                                          \
-  void plain_lines_##suffix(const Lines<Scalar>& l, const Scalar* panel) {                   \
-    lines_loop<16>(l, panel);                                                                \
-  }                                                                                          \
-  void add_lines(const Lines<Scalar>& l, const Scalar* panel) {                              \
-    static const auto best =                                                                 \
-        best_of(avx512_lines_##suffix, avx2_lines_##suffix, plain_lines_##suffix);           \
-    best(l, panel);                                                                          \
+// The panel's width in blocks.
+template <int kBytes, class Scalar>
+inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines, int64_t blocks,
+                                                      const Scalar* panel) {
+  constexpr int64_t kOne = kBlock<Scalar>;
+  switch (blocks) {
+    case 1:
+      return lines_loop<kBytes, 1 * kOne>(lines, panel);
+    case 2:
+      return lines_loop<kBytes, 2 * kOne>(lines, panel);
+    case 3:
+      return lines_loop<kBytes, 3 * kOne>(lines, panel);
+    case 4:
+      return lines_loop<kBytes, 4 * kOne>(lines, panel);
+    default:
+      return lines_loop<kBytes, kBlocks * kOne>(lines, panel);
+  }
+}
+
+#define ELBOW_LINES(suffix, Scalar)                                                        \
+  ELBOW_FOR_AVX512 void avx512_lines_##suffix(const Lines<Scalar>& l, int64_t blocks,      \
+                                              const Scalar* panel) {                       \
+    lines_loop<64>(l, blocks, panel);                                                      \
+  }                                                                                        \
+  ELBOW_FOR_AVX2 void avx2_lines_##suffix(const Lines<Scalar>& l, int64_t blocks,          \
+                                          const Scalar* panel) {                           \
+    lines_loop<32>(l, blocks, panel);                                                      \
+  }                                                                                        \
+  void plain_lines_##suffix(const Lines<Scalar>& l, int64_t blocks, const Scalar* panel) { \
+    lines_loop<16>(l, blocks, panel);                                                      \
+  }                                                                                        \
+  void add_lines(const Lines<Scalar>& l, int64_t blocks, const Scalar* panel) {            \
+    static const auto best =                                                               \
+        best_of(avx512_lines_##suffix, avx2_lines_##suffix, plain_lines_##suffix);         \
+    best(l, blocks, panel);                                                                \
   }
 
 ELBOW_LINES(f, float)
@@ -119,29 +154,39 @@ ELBOW_LINES(d, double)
 
 template <class Scalar>
 struct Workspace {
-  std::vector<Scalar> panel, value;
+  std::vector<Scalar> panel, value, sums;
   std::vector<int32_t> begin, place, used, next;
 
   static Workspace& own() {
     thread_local Workspace workspace;
     return workspace;
   }
-  Scalar* panel_of(int64_t lines) { return aligned_room(panel, lines * kPanel); }
 };
 
-// Columns [from, from + width) of some lines of a matrix [.., n] to the panel. `line` gives the
-// i-th.
+// Calls use(first column, columns, blocks) for panels that make up n columns. Narrow ones stay in
+// the nearest cache, but each takes the time of kLeast blocks, the latency of an addition: wide
+// ones only where they save some.
+template <class Scalar, class Use>
+void for_each_panel(int64_t n, const Use& use) {
+  constexpr int64_t kLeast = 4;
+  const int64_t blocks = (n + kBlock<Scalar> - 1) / kBlock<Scalar>;
+  const int64_t wide = (blocks + kBlocks - 1) / kBlocks, narrow = (blocks + kLeast - 1) / kLeast;
+  const int64_t panels = std::max(blocks, kLeast * wide) < kLeast * narrow ? wide : narrow;
+  for (int64_t i = 0; i < panels; ++i) {
+    const int64_t begin = blocks * i / panels, end = blocks * (i + 1) / panels;
+    const int64_t from = begin * kBlock<Scalar>;
+    use(from, std::min(end * kBlock<Scalar>, n) - from, end - begin);
+  }
+}
+
+// Columns [from, from + width) of some lines of a matrix [.., n] to the panel, whose lines have
+// `room` numbers, with zeros after them. `line` gives the i-th.
 template <class Scalar, class Line>
-void fill_panel(const Scalar* matrix, int64_t n, int64_t from, int64_t width, int64_t lines,
-                const Line& line, Scalar* panel) {
-  for (int64_t i = 0; i < lines; ++i) {
-    Scalar* to = panel + i * kPanel;
-    if (width == kPanel) {
-      std::memcpy(to, matrix + line(i) * n + from, sizeof(Scalar) * kPanel);
-    } else {
-      std::memcpy(to, matrix + line(i) * n + from, sizeof(Scalar) * width);
-      std::fill(to + width, to + kPanel, Scalar(0));
-    }
+void fill_panel(const Scalar* matrix, int64_t n, int64_t from, int64_t width, int64_t room,
+                int64_t lines, const Line& line, Scalar* panel) {
+  for (int64_t i = 0; i < lines; ++i, panel += room) {
+    std::memcpy(panel, matrix + line(i) * n + from, sizeof(Scalar) * width);
+    if (width < room) std::fill(panel + width, panel + room, Scalar(0));
   }
 }
 
@@ -171,30 +216,49 @@ void count_columns(const Part<Scalar>& x, int64_t columns, std::vector<int32_t>&
     if (counts[c] > 0) used.push_back(static_cast<int32_t>(c));
 }
 
+// Some lines of w at a time: where each line of x has them is in `begin`, chunk after chunk.
 template <class Scalar>
 void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, Scalar* out) {
   auto& own = Workspace<Scalar>::own();
   count_columns(x, k, own.next, own.used);
   const auto used = static_cast<int64_t>(own.used.size());
-  for (int64_t i = 0; i < used; ++i) own.next[own.used[i]] = static_cast<int32_t>(i);
+  for (int64_t i = 0; i < used; ++i) own.next[own.used[i]] = static_cast<int32_t>(i % kLinesAtOnce);
   room(own.place, x.last());
   for (int64_t i = x.first(); i < x.last(); ++i) own.place[i] = own.next[x.column[i]];
-  Scalar* panel = own.panel_of(used);
-  for (int64_t from = 0; from < n; from += kPanel) {
-    const int64_t width = std::min(kPanel, n - from);
-    fill_panel(
-        w, n, from, width, used, [&](int64_t i) { return int64_t{own.used[i]}; }, panel);
-    add_lines({.count = x.count,
-               .leaves = 1,
-               .begin = x.begin,
-               .place = own.place.data(),
-               .value = x.value,
-               .at = nullptr,
-               .out = out + from,
-               .stride = n,
-               .width = width},
-              panel);
+  const int64_t chunks = std::max<int64_t>(1, (used + kLinesAtOnce - 1) / kLinesAtOnce);
+  auto* begin = std::copy_n(x.begin, x.count, room(own.begin, (chunks + 1) * x.count));
+  for (int64_t chunk = 1; chunk < chunks; ++chunk, begin += x.count) {
+    const int32_t column = own.used[chunk * kLinesAtOnce];
+    for (int64_t line = 0; line < x.count; ++line)
+      begin[line] = static_cast<int32_t>(
+          std::lower_bound(x.column + x.begin[line], x.column + x.begin[line + 1], column) -
+          x.column);
   }
+  std::copy_n(x.begin + 1, x.count, begin);
+  for_each_panel<Scalar>(n, [&](int64_t from, int64_t width, int64_t blocks) {
+    const int64_t whole = blocks * kBlock<Scalar>;
+    Scalar* panel = aligned_room(own.panel, kLinesAtOnce * whole);
+    Scalar* sums = aligned_room(own.sums, x.count * whole);
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      const bool last = chunk + 1 == chunks;
+      const auto* lines = own.used.data() + chunk * kLinesAtOnce;
+      fill_panel(
+          w, n, from, width, whole, std::min(kLinesAtOnce, used - chunk * kLinesAtOnce),
+          [&](int64_t i) { return int64_t{lines[i]}; }, panel);
+      add_lines({.count = x.count,
+                 .leaves = 1,
+                 .begin = own.begin.data() + chunk * x.count,
+                 .end = own.begin.data() + (chunk + 1) * x.count,
+                 .place = own.place.data(),
+                 .value = x.value,
+                 .at = nullptr,
+                 .before = chunk > 0 ? sums : nullptr,
+                 .out = last ? out + from : sums,
+                 .stride = last ? n : whole,
+                 .width = last ? width : whole},
+                blocks, panel);
+    }
+  });
 }
 
 // Column by column: the lines of x that are not zero there, in their order, in `leaves` lists.
@@ -229,22 +293,24 @@ void multiply_transposed_row(const Part<Scalar>& x, int64_t leaves, int64_t k, c
     std::fill(out + done * n, out + next * n, Scalar(0));
     done = next + 1;
   }
-  Scalar* panel = own.panel_of(x.count);
-  for (int64_t from = 0; from < n; from += kPanel) {
-    const int64_t width = std::min(kPanel, n - from);
+  for_each_panel<Scalar>(n, [&](int64_t from, int64_t width, int64_t blocks) {
+    const int64_t whole = blocks * kBlock<Scalar>;
+    Scalar* panel = aligned_room(own.panel, x.count * whole);
     fill_panel(
-        dy, n, from, width, x.count, [](int64_t i) { return i; }, panel);
+        dy, n, from, width, whole, x.count, [](int64_t i) { return i; }, panel);
     add_lines({.count = used,
                .leaves = leaves,
                .begin = own.begin.data(),
+               .end = own.begin.data() + 1,
                .place = own.place.data(),
                .value = own.value.data(),
                .at = own.used.data(),
+               .before = nullptr,
                .out = out + from,
                .stride = n,
                .width = width},
-              panel);
-  }
+              blocks, panel);
+  });
 }
 
 template <class Scalar>
