@@ -13,20 +13,28 @@
 #include "models/sparse_products.h"
 
 namespace elbow::models {
-namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// A layer's parameters, hidden from autograd in a plain struct: they are views of one flat buffer
-// that shares a version counter, and their gradients are written in place. `weight` is what
-// products read, so its dtype is theirs.
-struct Places {
-  at::Tensor weight, bias, weight_gradient, bias_gradient;
-  at::Tensor bound;  // of the weight's gradient
+// What a layer keeps from forward to backward. Its parameters, hidden from autograd in a plain
+// struct: they are views of one flat buffer that shares a version counter, and their gradients are
+// written in place.
+struct DensePass {
+  at::Tensor weight;  // what products read, so its dtype is theirs
+  at::Tensor bias;    // undefined: there is none
+  at::Tensor weight_gradient, bias_gradient;
+  at::Tensor bound;  // of the weight's gradient; undefined: not wanted
   Rows rows = Rows::kTrials;
   Activation activation = Activation::kIdentity;
+  bool skips_zeros = false;
+  bool input_gradient = false, addend_gradient = false;
+
+  at::Tensor x;     // as multiplied; undefined where its zeros are skipped
+  NonZeros sparse;  // else undefined
 };
+
+namespace {
 
 // No number of x^T da is larger, where they are float32 on the CPU; elsewhere it is not known.
 float bound_of(const at::Tensor& x, const at::Tensor& da) {
@@ -43,106 +51,72 @@ at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
   return values.to(other.scalar_type());
 }
 
-// What a layer keeps from forward to backward besides y, which must not own itself. One object:
-// looking things up by name takes longer than a small product.
-struct Kept : torch::CustomClassHolder {
-  Kept(Places its, at::Tensor read, NonZeros non_zeros, bool wants_input_gradient,
-       bool wants_addend_gradient = false)
-      : places(std::move(its)),
-        x(std::move(read)),
-        sparse(std::move(non_zeros)),
-        input_gradient(wants_input_gradient),
-        addend_gradient(wants_addend_gradient) {}
-  Places places;
-  at::Tensor x;     // as multiplied; undefined where its zeros are skipped
-  NonZeros sparse;  // else undefined
-  bool input_gradient, addend_gradient;
+at::Tensor forward(DensePass& pass, const at::Tensor& x, const at::Tensor& addend) {
+  auto y = at::empty({x.size(0), x.size(1), pass.weight.size(2)}, x.options());
+  if (pass.skips_zeros) {
+    pass.sparse = non_zeros(x);
+    multiply(pass.sparse, pass.weight, y);
+  } else {
+    pass.x = operand(x, pass.weight);
+    multiply(pass.x, pass.weight, y, pass.rows);
+  }
+  if (addend.defined()) y.add_(addend);
+  return pass.bias.defined() ? add_bias_and_activate(y, pass.bias, pass.activation) : y;
+}
 
-  static void save(AutogradContext* context, c10::intrusive_ptr<Kept> kept) {
-    context->saved_data["kept"] = c10::IValue::make_capsule(std::move(kept));
-  }
-  static c10::intrusive_ptr<Kept> of(AutogradContext* context) {
-    return c10::static_intrusive_pointer_cast<Kept>(context->saved_data["kept"].toCapsule());
-  }
+struct Slopes {
+  at::Tensor x, addend;  // undefined where they are not wanted
 };
 
-struct LinearFunction : torch::autograd::Function<LinearFunction> {
+// y: not read for the identity.
+Slopes backward(const DensePass& pass, const at::Tensor& y, const at::Tensor& dy) {
+  const auto da =
+      pass.bias.defined() ? activation_backward(dy, y, pass.activation, pass.bias_gradient) : dy;
+  const auto multiplied = operand(da, pass.weight);
+  if (pass.skips_zeros) {
+    multiply_transposed(pass.sparse, multiplied, pass.weight_gradient);
+  } else {
+    multiply(pass.x.transpose(1, 2), multiplied, pass.weight_gradient, pass.rows);
+  }
+  if (pass.bound.defined())
+    *pass.bound.mutable_data_ptr<float>() =
+        bound_of(pass.skips_zeros ? pass.sparse.value : pass.x, multiplied);
+  Slopes slopes;
+  if (pass.input_gradient) {
+    slopes.x = at::empty({da.size(0), da.size(1), pass.weight.size(1)}, da.options());
+    multiply(multiplied, pass.weight.transpose(1, 2), slopes.x, pass.rows);
+  }
+  if (pass.addend_gradient) slopes.addend = da;
+  return slopes;
+}
+
+// A pass as autograd carries it. One object: looking things up by name takes longer than a small
+// product.
+struct Carried : torch::CustomClassHolder {
+  explicit Carried(DensePass its) : pass(std::move(its)) {}
+  DensePass pass;
+};
+
+struct DenseFunction : torch::autograd::Function<DenseFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
-                            const std::optional<at::Tensor>& addend, const Places& places,
-                            bool input_gradient, bool skips_zeros) {
+                            const std::optional<at::Tensor>& addend, DensePass pass) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto& bias = places.bias;
-    auto y = at::empty({x.size(0), x.size(1), bias.size(1)}, x.options());
-    at::Tensor multiplied;
-    NonZeros sparse;
-    if (skips_zeros) {
-      sparse = non_zeros(x);
-      multiply(sparse, places.weight, y);
-    } else {
-      multiplied = operand(x, places.weight);
-      multiply(multiplied, places.weight, y, places.rows);
-    }
-    if (addend) y.add_(*addend);
-    y = add_bias_and_activate(y, bias, places.activation);
-    if (!places.weight_gradient.defined()) return y;
-    if (places.activation != Activation::kIdentity) context->save_for_backward({y});
-    Kept::save(context, c10::make_intrusive<Kept>(places, std::move(multiplied), std::move(sparse),
-                                                  input_gradient, addend.has_value()));
+    const auto y = models::forward(pass, x, addend.value_or(at::Tensor()));
+    if (!pass.weight_gradient.defined()) return y;
+    if (pass.activation != Activation::kIdentity) context->save_for_backward({y});
+    context->saved_data["pass"] =
+        c10::IValue::make_capsule(c10::make_intrusive<Carried>(std::move(pass)));
     return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto kept = Kept::of(context);
-    auto& places = kept->places;
+    const auto carried = context->saved_data["pass"].toCapsule();
+    const auto& pass = static_cast<const Carried*>(carried.get())->pass;
     const auto saved = context->get_saved_variables();
-    const auto dy = gradients[0].contiguous();
-    const auto da = activation_backward(dy, saved.empty() ? at::Tensor() : saved[0],
-                                        places.activation, places.bias_gradient);
-    const auto multiplied = operand(da, places.weight);
-    const auto& x = kept->x;
-    if (x.defined()) {
-      multiply(x.transpose(1, 2), multiplied, places.weight_gradient, places.rows);
-    } else {
-      multiply_transposed(kept->sparse, multiplied, places.weight_gradient);
-    }
-    *places.bound.mutable_data_ptr<float>() =
-        bound_of(x.defined() ? x : kept->sparse.value, multiplied);
-    at::Tensor dx;
-    if (kept->input_gradient) {
-      dx = at::empty({da.size(0), da.size(1), places.weight.size(1)}, da.options());
-      multiply(multiplied, places.weight.transpose(1, 2), dx, places.rows);
-    }
-    return {dx, kept->addend_gradient ? da : at::Tensor(), {}, {}, {}};
-  }
-};
-
-struct ProjectionFunction : torch::autograd::Function<ProjectionFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
-                            bool input_gradient) {
-    const at::AutoDispatchBelowADInplaceOrView plain;
-    auto y = at::empty({x.size(0), x.size(1), places.weight.size(2)}, x.options());
-    const auto multiplied = operand(x, places.weight);
-    multiply(multiplied, places.weight, y, places.rows);
-    if (places.weight_gradient.defined())
-      Kept::save(context,
-                 c10::make_intrusive<Kept>(places, multiplied, NonZeros(), input_gradient));
-    return y;
-  }
-
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto kept = Kept::of(context);
-    const auto& places = kept->places;
-    const auto dy = gradients[0].contiguous();
-    const auto multiplied = operand(dy, places.weight);
-    multiply(kept->x.transpose(1, 2), multiplied, places.weight_gradient, places.rows);
-    at::Tensor dx;
-    if (kept->input_gradient) {
-      dx = at::empty(kept->x.sizes(), dy.options());
-      multiply(multiplied, places.weight.transpose(1, 2), dx, places.rows);
-    }
-    return {dx, {}, {}};
+    const auto slopes =
+        models::backward(pass, saved.empty() ? at::Tensor() : saved[0], gradients[0].contiguous());
+    return {slopes.x, slopes.addend, {}};
   }
 };
 
@@ -176,20 +150,38 @@ at::Tensor Linear::forward(const BoundParameters& parameters, const at::Tensor& 
   return forward_with(parameters, x, /*addend=*/{}, input_gradient);
 }
 
+DensePass Linear::pass_of(const BoundParameters& parameters, const at::Tensor& x,
+                          bool input_gradient) const {
+  const bool rounded = precision_ == Precision::kBfloat16;
+  return {.weight = rounded ? parameters.rounded(weight_) : parameters.value(weight_),
+          .bias = parameters.value(bias_),
+          .weight_gradient = parameters.gradient(weight_),
+          .bias_gradient = parameters.gradient(bias_),
+          .bound = parameters.bounds()[weight_],
+          .rows = parameters.rows(),
+          .activation = activation_,
+          .skips_zeros = skips_zeros_ && !rounded && fused(x),
+          .input_gradient = input_gradient};
+}
+
 at::Tensor Linear::forward_with(const BoundParameters& parameters, const at::Tensor& x,
                                 const at::Tensor& addend, bool input_gradient) const {
-  const bool rounded = precision_ == Precision::kBfloat16;
-  const Places places{rounded ? parameters.rounded(weight_) : parameters.value(weight_),
-                      parameters.value(bias_),
-                      parameters.gradient(weight_),
-                      parameters.gradient(bias_),
-                      parameters.bounds()[weight_],
-                      parameters.rows(),
-                      activation_};
+  auto pass = pass_of(parameters, x, input_gradient);
+  pass.addend_gradient = addend.defined();
   // Autograd takes no undefined tensor.
-  const auto given = addend.defined() ? std::optional(addend) : std::nullopt;
-  const bool skips_zeros = skips_zeros_ && !rounded && fused(x);
-  return LinearFunction::apply(x, given, places, input_gradient, skips_zeros);
+  return DenseFunction::apply(x, addend.defined() ? std::optional(addend) : std::nullopt,
+                              std::move(pass));
+}
+
+Linear::Done Linear::run(const BoundParameters& parameters, const at::Tensor& x,
+                         bool input_gradient) const {
+  auto pass = std::make_shared<DensePass>(pass_of(parameters, x, input_gradient));
+  const auto y = models::forward(*pass, x, /*addend=*/{});
+  return {y, std::move(pass)};
+}
+
+at::Tensor Linear::backward(const Done& done, const at::Tensor& dy) {
+  return models::backward(*done.pass, done.y, dy).x;
 }
 
 Projection::Projection(ParameterLayout& layout, const std::string& name, int64_t in, int64_t out,
@@ -204,14 +196,12 @@ Projection::Projection(ParameterLayout& layout, const std::string& name, int64_t
 at::Tensor Projection::forward(const BoundParameters& parameters, const at::Tensor& x,
                                bool input_gradient) const {
   const bool rounded = precision_ == Precision::kBfloat16;
-  const Places places{rounded ? parameters.rounded(weight_) : parameters.value(weight_),
-                      {},
-                      parameters.gradient(weight_),
-                      {},
-                      {},
-                      parameters.rows(),
-                      Activation::kIdentity};
-  return ProjectionFunction::apply(x, places, input_gradient);
+  return DenseFunction::apply(
+      x, std::nullopt,
+      DensePass{.weight = rounded ? parameters.rounded(weight_) : parameters.value(weight_),
+                .weight_gradient = parameters.gradient(weight_),
+                .rows = parameters.rows(),
+                .input_gradient = input_gradient});
 }
 
 Activation activation_named(const std::string& name) {

@@ -7,6 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
 
 #include "models/elementwise.h"
@@ -22,6 +23,8 @@ struct DenseNeighbour {
   FileLayout layout = FileLayout::kPlain;  // kFromImage or kToImage
   int64_t channels = 1;
 };
+
+struct DensePass;  // what a backward pass needs of the forward one
 
 class Linear : public Layer {
  public:
@@ -41,11 +44,23 @@ class Linear : public Layer {
   at::Tensor forward_with(const BoundParameters& parameters, const at::Tensor& x,
                           const at::Tensor& addend, bool input_gradient) const;
 
+  // The same without autograd, for a network that keeps its own order of things: the same bits.
+  // backward() returns x's gradient, undefined unless it was wanted, and writes the others.
+  struct Done {
+    at::Tensor y;
+    std::shared_ptr<const DensePass> pass;
+  };
+  Done run(const BoundParameters& parameters, const at::Tensor& x, bool input_gradient) const;
+  static at::Tensor backward(const Done& done, const at::Tensor& dy);
+
   Activation activation() const { return activation_; }
   int weight() const { return weight_; }
   int bias() const override { return bias_; }
 
  private:
+  DensePass pass_of(const BoundParameters& parameters, const at::Tensor& x,
+                    bool input_gradient) const;
+
   int weight_;
   int bias_;
   Activation activation_;
