@@ -36,6 +36,8 @@ class Decoder {
   int output_bias() const;
   at::Tensor output_bias_for(const at::Tensor& pixel_means) const;
 
+  const std::vector<std::unique_ptr<Linear>>& dense() const { return dense_; }
+
  private:
   void add_image(ParameterLayout& layout, int64_t width, int64_t joined);
 

@@ -31,6 +31,8 @@ class Encoder {
   // What the joined layer reads besides.
   int64_t inputs_beside() const { return inputs_beside_; }
 
+  const std::vector<std::unique_ptr<Linear>>& dense() const { return dense_; }
+
  private:
   void add_dense(ParameterLayout& layout, int64_t in,
                  const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,

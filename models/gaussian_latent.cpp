@@ -176,85 +176,115 @@ const Scalar* data_or_null(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr<Scalar>() : nullptr;
 }
 
+}  // namespace
+
+GaussianPass run_gaussian(const at::Tensor& head, const at::Tensor& noise, PosteriorScale kind,
+                          LogRatio ratio) {
+  const auto shape = shape_of(head, noise);
+  const auto units = fused(head) ? units_of(head, kind, shape) : aten_units(head, kind, shape);
+  at::Tensor z, log_ratio;
+  if (fused(head)) {
+    z = at::empty_like(noise);
+    if (ratio != LogRatio::kNone)
+      log_ratio = at::empty({noise.size(0), noise.size(1)}, noise.options());
+    AT_DISPATCH_FLOATING_TYPES(head.scalar_type(), "gaussian_latent", [&] {
+      sample_rows(units, noise.const_data_ptr<scalar_t>(), z.mutable_data_ptr<scalar_t>(),
+                  log_ratio.defined() ? log_ratio.mutable_data_ptr<scalar_t>() : nullptr, shape);
+    });
+  } else {
+    const auto e = by_example(noise, shape.samples);
+    const auto samples = units.mean.unsqueeze(2) + units.sigma.unsqueeze(2) * e;
+    z = samples.reshape(noise.sizes());
+    if (ratio != LogRatio::kNone) {
+      const auto determinant = (0.5 * units.log_variance).sum(2).unsqueeze(2);
+      log_ratio = ((0.5 * (samples * samples - e * e)).sum(3) - determinant)
+                      .reshape({noise.size(0), noise.size(1)});
+    }
+  }
+  return {.latent = {z, units.kl, units.mean, units.sigma, log_ratio},
+          .noise = noise,
+          .slope = units.slope,
+          .excess = units.excess,
+          .ratio = ratio};
+}
+
+at::Tensor gaussian_backward(const GaussianPass& pass, const GaussianGradients& gradients) {
+  const auto& noise = pass.noise;
+  const Units units{.mean = pass.latent.mean,
+                    .sigma = pass.latent.scale,
+                    .slope = pass.slope,
+                    .excess = pass.excess};
+  const auto ratio = pass.ratio;
+  const auto shape = shape_of(units.mean, noise);
+  const auto dense = [](const at::Tensor& gradient) {
+    return gradient.defined() ? gradient.contiguous() : gradient;
+  };
+  const auto dz = dense(gradients.z), dkl = dense(gradients.kl), dscale = dense(gradients.scale),
+             dratio = dense(gradients.log_ratio);
+  auto dhead = at::empty({noise.size(0), units.mean.size(1), 2 * shape.latent}, noise.options());
+  if (fused(dhead)) {
+    AT_DISPATCH_FLOATING_TYPES(dhead.scalar_type(), "gaussian_latent_backward", [&] {
+      const Gradients<scalar_t> in{data_or_null<scalar_t>(dz), data_or_null<scalar_t>(dkl),
+                                   data_or_null<scalar_t>(dscale), data_or_null<scalar_t>(dratio)};
+      backward_rows(in, ratio, units, noise.const_data_ptr<scalar_t>(),
+                    dhead.mutable_data_ptr<scalar_t>(), shape);
+    });
+    return dhead;
+  }
+  const auto e = by_example(noise, shape.samples);
+  const auto move = units.sigma.unsqueeze(2) * e;
+  auto of_samples = dz.defined() ? by_example(dz, shape.samples) : at::zeros_like(e);
+  auto by_scale = at::zeros_like(units.mean);
+  if (dratio.defined()) {
+    const auto g = by_example(dratio, shape.samples).unsqueeze(3);
+    auto pull = units.mean.unsqueeze(2) + move;
+    if (ratio == LogRatio::kPathwise) pull = pull - e / units.sigma.unsqueeze(2);
+    of_samples = of_samples + g * pull;
+    if (ratio == LogRatio::kTotal) by_scale = by_scale - g.sum(2);
+  }
+  auto by_mean = of_samples.sum(2);
+  by_scale = by_scale + (of_samples * move).sum(2);
+  if (dkl.defined()) {
+    by_mean = by_mean + dkl * units.mean;
+    by_scale = by_scale + dkl * units.excess;
+  }
+  if (dscale.defined()) by_scale = by_scale + dscale * units.sigma;
+  dhead.narrow(2, 0, shape.latent).copy_(by_mean);
+  dhead.narrow(2, shape.latent, shape.latent).copy_(0.5 * by_scale * units.slope);
+  return dhead;
+}
+
+namespace {
+
 struct GaussianFunction : torch::autograd::Function<GaussianFunction> {
   static variable_list forward(AutogradContext* context, const at::Tensor& head,
-                               const at::Tensor& noise, int64_t kind_number, int64_t ratio_number) {
+                               const at::Tensor& noise, int64_t kind, int64_t ratio) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto kind = static_cast<PosteriorScale>(kind_number);
-    const auto ratio = static_cast<LogRatio>(ratio_number);
-    const auto shape = shape_of(head, noise);
-    const auto units = fused(head) ? units_of(head, kind, shape) : aten_units(head, kind, shape);
-    at::Tensor z, log_ratio;
-    if (fused(head)) {
-      z = at::empty_like(noise);
-      if (ratio != LogRatio::kNone)
-        log_ratio = at::empty({noise.size(0), noise.size(1)}, noise.options());
-      AT_DISPATCH_FLOATING_TYPES(head.scalar_type(), "gaussian_latent", [&] {
-        sample_rows(units, noise.const_data_ptr<scalar_t>(), z.mutable_data_ptr<scalar_t>(),
-                    log_ratio.defined() ? log_ratio.mutable_data_ptr<scalar_t>() : nullptr, shape);
-      });
-    } else {
-      const auto e = by_example(noise, shape.samples);
-      const auto samples = units.mean.unsqueeze(2) + units.sigma.unsqueeze(2) * e;
-      z = samples.reshape(noise.sizes());
-      if (ratio != LogRatio::kNone) {
-        const auto determinant = (0.5 * units.log_variance).sum(2).unsqueeze(2);
-        log_ratio = ((0.5 * (samples * samples - e * e)).sum(3) - determinant)
-                        .reshape({noise.size(0), noise.size(1)});
-      }
-    }
-    context->save_for_backward({noise, units.mean, units.sigma, units.slope, units.excess});
-    context->saved_data["ratio"] = ratio_number;
-    context->mark_non_differentiable({units.mean});
+    const auto pass =
+        run_gaussian(head, noise, static_cast<PosteriorScale>(kind), static_cast<LogRatio>(ratio));
+    const auto& latent = pass.latent;
+    context->save_for_backward({noise, latent.mean, latent.scale, pass.slope, pass.excess});
+    context->saved_data["ratio"] = ratio;
+    context->mark_non_differentiable({latent.mean});
     context->set_materialize_grads(false);
-    variable_list out{z, units.kl, units.mean, units.sigma};
-    if (log_ratio.defined()) out.push_back(log_ratio);
+    variable_list out{latent.z, latent.kl, latent.mean, latent.scale};
+    if (latent.log_ratio.defined()) out.push_back(latent.log_ratio);
     return out;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
-    const auto& noise = saved[0];
-    const Units units{.mean = saved[1], .sigma = saved[2], .slope = saved[3], .excess = saved[4]};
-    const auto ratio = static_cast<LogRatio>(context->saved_data["ratio"].toInt());
-    const auto shape = shape_of(units.mean, noise);
-    const auto dense = [&](size_t index) {
-      const bool given = index < gradients.size() && gradients[index].defined();
-      return given ? gradients[index].contiguous() : at::Tensor();
-    };
-    const auto dz = dense(0), dkl = dense(1), dscale = dense(3), dratio = dense(4);
-    auto dhead = at::empty({noise.size(0), units.mean.size(1), 2 * shape.latent}, noise.options());
-    if (fused(dhead)) {
-      AT_DISPATCH_FLOATING_TYPES(dhead.scalar_type(), "gaussian_latent_backward", [&] {
-        const Gradients<scalar_t> in{data_or_null<scalar_t>(dz), data_or_null<scalar_t>(dkl),
-                                     data_or_null<scalar_t>(dscale),
-                                     data_or_null<scalar_t>(dratio)};
-        backward_rows(in, ratio, units, noise.const_data_ptr<scalar_t>(),
-                      dhead.mutable_data_ptr<scalar_t>(), shape);
-      });
-      return {dhead, {}, {}, {}};
-    }
-    const auto e = by_example(noise, shape.samples);
-    const auto move = units.sigma.unsqueeze(2) * e;
-    auto of_samples = dz.defined() ? by_example(dz, shape.samples) : at::zeros_like(e);
-    auto by_scale = at::zeros_like(units.mean);
-    if (dratio.defined()) {
-      const auto g = by_example(dratio, shape.samples).unsqueeze(3);
-      auto pull = units.mean.unsqueeze(2) + move;
-      if (ratio == LogRatio::kPathwise) pull = pull - e / units.sigma.unsqueeze(2);
-      of_samples = of_samples + g * pull;
-      if (ratio == LogRatio::kTotal) by_scale = by_scale - g.sum(2);
-    }
-    auto by_mean = of_samples.sum(2);
-    by_scale = by_scale + (of_samples * move).sum(2);
-    if (dkl.defined()) {
-      by_mean = by_mean + dkl * units.mean;
-      by_scale = by_scale + dkl * units.excess;
-    }
-    if (dscale.defined()) by_scale = by_scale + dscale * units.sigma;
-    dhead.narrow(2, 0, shape.latent).copy_(by_mean);
-    dhead.narrow(2, shape.latent, shape.latent).copy_(0.5 * by_scale * units.slope);
+    const GaussianPass pass{.latent = {.mean = saved[1], .scale = saved[2]},
+                            .noise = saved[0],
+                            .slope = saved[3],
+                            .excess = saved[4],
+                            .ratio = static_cast<LogRatio>(context->saved_data["ratio"].toInt())};
+    const auto dhead =
+        gaussian_backward(pass, {.z = gradients[0],
+                                 .kl = gradients[1],
+                                 .scale = gradients[3],
+                                 .log_ratio = gradients.size() > 4 ? gradients[4] : at::Tensor()});
     return {dhead, {}, {}, {}};
   }
 };

@@ -1,5 +1,5 @@
-// The Gaussian posterior's samples and its KL to the standard normal, as one coarse autograd
-// function. z = mean + sigma * noise (Kingma & Welling 2014, section 2.4).
+// The Gaussian posterior's samples and its KL to the standard normal, as one coarse function. z =
+// mean + sigma * noise (Kingma & Welling 2014, section 2.4).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -32,6 +32,23 @@ struct GaussianLatent {
 GaussianLatent sample_gaussian(const at::Tensor& head, const at::Tensor& noise,
                                PosteriorScale kind = PosteriorScale::kLogVariance,
                                LogRatio ratio = LogRatio::kNone);
+
+// The same without autograd, and its way back.
+struct GaussianPass {
+  GaussianLatent latent;
+  at::Tensor noise, slope, excess;  // the last two: what the scale's derivatives are made of
+  LogRatio ratio;
+};
+GaussianPass run_gaussian(const at::Tensor& head, const at::Tensor& noise,
+                          PosteriorScale kind = PosteriorScale::kLogVariance,
+                          LogRatio ratio = LogRatio::kNone);
+
+// Of `latent`'s members; each undefined where it is 0.
+struct GaussianGradients {
+  at::Tensor z, kl, scale, log_ratio;
+};
+// head's gradient.
+at::Tensor gaussian_backward(const GaussianPass& pass, const GaussianGradients& gradients);
 
 // "log_variance" … as in the settings. Throws std::invalid_argument.
 PosteriorScale posterior_scale_named(const std::string& name);

@@ -45,43 +45,57 @@ AtenLoss aten_loss(const at::Tensor& a, const at::Tensor& x, PixelLoss kind) {
   return {nats - log_c, residual - slope};
 }
 
+}  // namespace
+
+PixelNats run_pixel_loss(const at::Tensor& output, const at::Tensor& x, PixelLoss kind,
+                         bool with_residual) {
+  PixelNats pass;
+  if (!fused(output)) {
+    const auto loss = aten_loss(by_example(output, x.size(1)), x.unsqueeze(2), kind);
+    pass.nats = loss.nats.sum(3).view({output.size(0), output.size(1)});
+    if (with_residual) pass.residual = loss.residual.view(output.sizes());
+    return pass;
+  }
+  pass.nats = at::empty({output.size(0), output.size(1)}, output.options());
+  if (with_residual) pass.residual = at::empty_like(output);
+  AT_DISPATCH_FLOATING_TYPES(output.scalar_type(), "pixel_loss", [&] {
+    loops::pixel_loss_rows(
+        kind, output.const_data_ptr<scalar_t>(), x.const_data_ptr<scalar_t>(),
+        pass.nats.mutable_data_ptr<scalar_t>(),
+        with_residual ? pass.residual.mutable_data_ptr<scalar_t>() : nullptr,
+        {output.size(0) * output.size(1), output.size(2), output.size(1) / x.size(1)});
+  });
+  return pass;
+}
+
+at::Tensor pixel_loss_backward(const PixelNats& pass, const at::Tensor& gradient) {
+  const auto& residual = pass.residual;
+  const auto scale = gradient.contiguous();
+  if (!fused(residual)) return residual * scale.unsqueeze(2);
+  auto doutput = at::empty_like(residual);
+  AT_DISPATCH_FLOATING_TYPES(residual.scalar_type(), "pixel_loss_backward", [&] {
+    loops::scale_rows(residual.const_data_ptr<scalar_t>(), scale.const_data_ptr<scalar_t>(),
+                      doutput.mutable_data_ptr<scalar_t>(), residual.size(0) * residual.size(1),
+                      residual.size(2));
+  });
+  return doutput;
+}
+
+namespace {
+
 struct PixelLossFunction : torch::autograd::Function<PixelLossFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& output, const at::Tensor& x,
-                            int64_t kind_number, bool with_residual) {
+                            int64_t kind, bool with_residual) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto kind = static_cast<PixelLoss>(kind_number);
-    at::Tensor nats, residual;
-    if (fused(output)) {
-      nats = at::empty({output.size(0), output.size(1)}, output.options());
-      if (with_residual) residual = at::empty_like(output);
-      AT_DISPATCH_FLOATING_TYPES(output.scalar_type(), "pixel_loss", [&] {
-        loops::pixel_loss_rows(
-            kind, output.const_data_ptr<scalar_t>(), x.const_data_ptr<scalar_t>(),
-            nats.mutable_data_ptr<scalar_t>(),
-            with_residual ? residual.mutable_data_ptr<scalar_t>() : nullptr,
-            {output.size(0) * output.size(1), output.size(2), output.size(1) / x.size(1)});
-      });
-    } else {
-      const auto loss = aten_loss(by_example(output, x.size(1)), x.unsqueeze(2), kind);
-      nats = loss.nats.sum(3).view({output.size(0), output.size(1)});
-      if (with_residual) residual = loss.residual.view(output.sizes());
-    }
-    context->saved_data["residual"] = residual;
-    return nats;
+    const auto pass = run_pixel_loss(output, x, static_cast<PixelLoss>(kind), with_residual);
+    context->saved_data["residual"] = pass.residual;
+    return pass.nats;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto residual = context->saved_data["residual"].toTensor();
-    const auto scale = gradients[0].contiguous();
-    if (!fused(residual)) return {residual * scale.unsqueeze(2), {}, {}, {}};
-    auto doutput = at::empty_like(residual);
-    AT_DISPATCH_FLOATING_TYPES(residual.scalar_type(), "pixel_loss_backward", [&] {
-      loops::scale_rows(residual.const_data_ptr<scalar_t>(), scale.const_data_ptr<scalar_t>(),
-                        doutput.mutable_data_ptr<scalar_t>(), residual.size(0) * residual.size(1),
-                        residual.size(2));
-    });
-    return {doutput, {}, {}, {}};
+    const PixelNats pass{.nats = {}, .residual = context->saved_data["residual"].toTensor()};
+    return {pixel_loss_backward(pass, gradients[0]), {}, {}, {}};
   }
 };
 

@@ -56,6 +56,12 @@ class Model {
   // the backward pass.
   virtual ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const = 0;
 
+  // terms(), and the gradients of that loss of theirs, without autograd: the same bits, sooner.
+  // Only where knows_gradient().
+  virtual bool knows_gradient() const { return false; }
+  virtual ExampleTerms differentiate(const BoundParameters& parameters, const Batch& batch,
+                                     const LinearLoss& loss) const;
+
   // The two halves of terms(), for what is measured and drawn after training; never recorded.
   // x: [rows, batch, observed], z: [rows, batch * samples, latent], the samples of an example side
   // by side, condition: [rows, batch, conditions].

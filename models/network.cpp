@@ -95,6 +95,38 @@ class Network : public Model {
             .z = latent.z};
   }
 
+  // Dense layers in a row, and a loss of pixels that has no parameters.
+  bool knows_gradient() const override {
+    return kind_ == Kind::kVae && !shape_.condition && !shape_.image &&
+           (shape_.likelihood == Likelihood::kBernoulli ||
+            shape_.likelihood == Likelihood::kContinuousBernoulli);
+  }
+
+  ExampleTerms differentiate(const BoundParameters& parameters, const Batch& batch,
+                             const LinearLoss& loss) const override {
+    const at::AutoDispatchBelowADInplaceOrView plain;
+    TORCH_CHECK(knows_gradient() && batch.log_ratio == LogRatio::kNone,
+                "differentiate: of dense networks, and of terms without a log ratio");
+    const auto encoded = run(encoder_->dense(), parameters, batch.x, /*input_gradient=*/false);
+    const auto gaussian = run_gaussian(encoded.back().y, batch.noise, shape_.posterior);
+    const auto& latent = gaussian.latent;
+    const auto decoded = run(decoder_->dense(), parameters, latent.z, /*input_gradient=*/true);
+    const auto pixels = run_pixel_loss(decoded.back().y, batch.x,
+                                       shape_.likelihood == Likelihood::kBernoulli
+                                           ? PixelLoss::kBernoulli
+                                           : PixelLoss::kContinuousBernoulli,
+                                       /*with_residual=*/true);
+    const auto dz = backward(
+        decoded, pixel_loss_backward(pixels, filled_rows(pixels.nats, loss.reconstruction)));
+    backward(encoded,
+             gaussian_backward(gaussian, {.z = dz, .kl = filled_rows(latent.kl, loss.kl)}));
+    return {.reconstruction = pixels.nats,
+            .kl = latent.kl,
+            .posterior_mean = latent.mean,
+            .posterior_scale = latent.scale,
+            .z = latent.z};
+  }
+
   Posterior encode(const BoundParameters& parameters, const at::Tensor& x,
                    const at::Tensor& condition) const override {
     const at::NoGradGuard no_gradient;
@@ -124,6 +156,25 @@ class Network : public Model {
     ConditionFeatures features;
     at::Tensor prior;  // head of a learned prior
   };
+
+  using DenseLayers = std::vector<std::unique_ptr<Linear>>;
+
+  static std::vector<Linear::Done> run(const DenseLayers& layers, const BoundParameters& parameters,
+                                       at::Tensor x, bool input_gradient) {
+    std::vector<Linear::Done> done;
+    for (const auto& layer : layers) {
+      done.push_back(layer->run(parameters, x, input_gradient));
+      x = done.back().y;
+      input_gradient = true;
+    }
+    return done;
+  }
+
+  static at::Tensor backward(const std::vector<Linear::Done>& done, at::Tensor gradient) {
+    for (auto layer = done.rbegin(); layer != done.rend(); ++layer)
+      gradient = Linear::backward(*layer, gradient);
+    return gradient;
+  }
 
   void add_vae() {
     const auto& condition = shape_.condition;
@@ -212,6 +263,10 @@ class Network : public Model {
 };
 
 }  // namespace
+
+ExampleTerms Model::differentiate(const BoundParameters&, const Batch&, const LinearLoss&) const {
+  throw std::logic_error("differentiate: only autograd knows this model's gradient");
+}
 
 std::unique_ptr<Model> make_vae(const VaeShape& shape) {
   return std::make_unique<Network>(shape, Kind::kVae);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -34,36 +35,43 @@ at::Tensor sums_of_rows(const at::Tensor& values) {
   return sums;
 }
 
+}  // namespace
+
+at::Tensor LinearLoss::of(const ExampleTerms& terms) const {
+  return reconstruction * sums_of_rows(terms.reconstruction) + kl * sums_of_rows(terms.kl);
+}
+
 // A tensor like `values`, with one number a row.
 at::Tensor filled_rows(const at::Tensor& values, const at::Tensor& number_of_row) {
   if (!fused(values)) {
     std::vector<int64_t> shape(values.dim(), 1);
-    shape[0] = values.size(0);
+    shape[0] = number_of_row.size(0);
     return number_of_row.to(values.scalar_type()).view(shape).expand_as(values);
   }
   auto out = at::empty_like(values, at::MemoryFormat::Contiguous);
   const int64_t rows = values.size(0), count = values.numel() / std::max<int64_t>(rows, 1);
+  const auto numbers = number_of_row.expand({rows});
   AT_DISPATCH_FLOATING_TYPES(values.scalar_type(), "filled_rows", [&] {
     for (int64_t row = 0; row < rows; ++row) {
       std::fill_n(out.mutable_data_ptr<scalar_t>() + row * count, count,
-                  static_cast<scalar_t>(number_of_row.const_data_ptr<double>()[row]));
+                  static_cast<scalar_t>(numbers.const_data_ptr<double>()[row * numbers.stride(0)]));
     }
   });
   return out;
 }
 
-// loss[k] = a[k] * sum_i reconstruction[k, i] + b[k] * sum_ij kl[k, i, j]: one node, because its
-// gradients are constants.
-struct ElboFunction : torch::autograd::Function<ElboFunction> {
+namespace {
+
+// One node, because its gradients are constants.
+struct LinearLossFunction : torch::autograd::Function<LinearLossFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& reconstruction,
-                            const at::Tensor& kl, const at::Tensor& reconstruction_weight,
-                            const at::Tensor& kl_weight) {
+                            const at::Tensor& kl, const LinearLoss& loss) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    context->saved_data["reconstruction_weight"] = reconstruction_weight;
-    context->saved_data["kl_weight"] = kl_weight;
+    context->saved_data["reconstruction_weight"] = loss.reconstruction;
+    context->saved_data["kl_weight"] = loss.kl;
     context->saved_data["reconstruction"] = reconstruction.detach();  // for its shape and type only
     context->saved_data["kl"] = kl.detach();                          // likewise
-    return reconstruction_weight * sums_of_rows(reconstruction) + kl_weight * sums_of_rows(kl);
+    return loss.of({.reconstruction = reconstruction, .kl = kl});
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -72,7 +80,7 @@ struct ElboFunction : torch::autograd::Function<ElboFunction> {
       return filled_rows(context->saved_data[values].toTensor(),
                          context->saved_data[weight].toTensor() * gradients[0]);
     };
-    return {slope("reconstruction", "reconstruction_weight"), slope("kl", "kl_weight"), {}, {}};
+    return {slope("reconstruction", "reconstruction_weight"), slope("kl", "kl_weight"), {}};
   }
 };
 
@@ -141,12 +149,17 @@ class ComposedObjective : public Objective {
     return loss;
   }
 
-  // The bound, the distance from the capacity and the penalty, then the statistics.
-  int64_t split_sums() const override {
-    const bool plain = shape_.bound == Bound::kElbo && shape_.kl == KlForm::kPlain && !pooled() &&
-                       !shape_.sigma_penalty;
-    return plain ? 0 : kOwnSums + statistics();
+  bool is_linear() const override {
+    return shape_.bound == Bound::kElbo && shape_.kl == KlForm::kPlain && !pooled() &&
+           !shape_.sigma_penalty;
   }
+
+  LinearLoss linear_loss(const ObjectiveContext& context) const override {
+    return linear_part(context, context.scale / static_cast<double>(context.batch_size));
+  }
+
+  // The bound, the distance from the capacity and the penalty, then the statistics.
+  int64_t split_sums() const override { return is_linear() ? 0 : kOwnSums + statistics(); }
 
   at::Tensor leaf_split_sums(const ExampleTerms& terms,
                              const ObjectiveContext& context) const override {
@@ -191,14 +204,18 @@ class ComposedObjective : public Objective {
     return shape_.kl == KlForm::kBatchCapacity ? 1 : 0;
   }
 
+  LinearLoss linear_part(const ObjectiveContext& context, const at::Tensor& per_example) const {
+    return {per_example / static_cast<double>(shape_.samples), per_example * context.kl_weight};
+  }
+
   at::Tensor elbo_loss(const ExampleTerms& terms, const ObjectiveContext& context,
                        const at::Tensor& per_example) const {
-    const auto per_sample = per_example / static_cast<double>(shape_.samples);
-    const auto kl_weight = per_example * context.kl_weight;
+    const auto weights = linear_part(context, per_example);
+    const auto& kl_weight = weights.kl;
     if (shape_.kl == KlForm::kPlain)
-      return ElboFunction::apply(terms.reconstruction, terms.kl, per_sample, kl_weight);
+      return LinearLossFunction::apply(terms.reconstruction, terms.kl, weights);
     const auto reconstruction =
-        per_sample * terms.reconstruction.sum(1, /*keepdim=*/false, at::kDouble);
+        weights.reconstruction * terms.reconstruction.sum(1, /*keepdim=*/false, at::kDouble);
     if (shape_.kl == KlForm::kExampleCapacity)
       return reconstruction + kl_weight * distance_from_capacity(terms.kl, context.capacity);
     return reconstruction + kl_weight * pooled_kl(terms.kl, context);
@@ -263,6 +280,10 @@ ExampleTerms Objective::settled(const ExampleTerms& terms, const ObjectiveContex
 
 at::Tensor Objective::leaf_split_sums(const ExampleTerms& terms, const ObjectiveContext&) const {
   return no_columns(terms);
+}
+
+LinearLoss Objective::linear_loss(const ObjectiveContext&) const {
+  throw std::logic_error("linear_loss: not a linear objective");
 }
 
 double Objective::split_loss(const SplitSums& sums, const LossWeights& weights) const {

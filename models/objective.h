@@ -55,6 +55,16 @@ struct SplitSums {
   const double* own;  // split_sums() numbers, added over leaf_split_sums()
 };
 
+// reconstruction[k] * sum_i reconstruction[k, i] + kl[k] * sum_ij kl[k, i, j], for row k.
+struct LinearLoss {
+  at::Tensor reconstruction, kl;                   // [rows], or [1] for all of them; float64
+  at::Tensor of(const ExampleTerms& terms) const;  // [rows], float64
+};
+
+// A tensor like `values`, with one number a row.   number_of_row: [rows], or [1] for all of them;
+// float64.
+at::Tensor filled_rows(const at::Tensor& values, const at::Tensor& number_of_row);
+
 class Objective {
  public:
   virtual ~Objective() = default;
@@ -75,6 +85,11 @@ class Objective {
   // terms.
   virtual at::Tensor leaf_loss(const ExampleTerms& terms,
                                const ObjectiveContext& context) const = 0;
+
+  // Whether that is the same weighted sum for any leaf, and which: then a network may know its own
+  // gradient (model.h).
+  virtual bool is_linear() const { return false; }
+  virtual LinearLoss linear_loss(const ObjectiveContext& context) const;
 
   // The loss of a whole split in one pass over it: a leaf's summands [rows, split_sums()], float64,
   // of terms as the model gives them, and what follows from their sums.

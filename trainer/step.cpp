@@ -67,6 +67,7 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
   if (gradient_sum_->shares_columns()) copies_ = PackCopies::make_shared(pack, ranks);
   together_ = copies_ != nullptr;
   gated_ = !models::fused(pack.parameters);
+  knows_gradient_ = parts_.model.knows_gradient() && parts_.objective.is_linear();
   // On the CPU a row is updated after its sum was seen whole. Rows before it must not be seen to
   // have gone on where a peer is lost in between.
   if (gated_ || (!together_ && pack.rows.size() > 1 && ranks.size() > 1))
@@ -414,7 +415,7 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice, const mode
 }
 
 void Step::forward(int64_t row, Slot& slot) {
-  if (slot.batch.x.size(1) == 0) return;
+  if (slot.batch.x.size(1) == 0 || knows_gradient_) return;
   at::AutoGradMode recorded(true);
   slot.terms = parts_.model.terms(parameters_of(slot, row), slot.batch);
 }
@@ -430,11 +431,17 @@ void Step::backward(int64_t k, Slot& slot, int64_t first, const at::Tensor& stat
     auto context = context_of(loss_weights(pack_.rows[k], parts_.scale), batch_size,
                               pack_.parameters.device());
     context.statistics = statistics;
-    at::AutoGradMode recorded(true);
-    slot.terms = parts_.objective.settled(slot.terms, context);
-    const auto loss = parts_.objective.leaf_loss(slot.terms, context);
-    torch::autograd::backward({loss}, {at::ones_like(loss)});
-    losses = loss.is_cpu() ? loss : loss.cpu();
+    if (knows_gradient_) {
+      const auto loss = parts_.objective.linear_loss(context);
+      slot.terms = parts_.model.differentiate(parameters_of(slot, k), slot.batch, loss);
+      losses = loss.of(slot.terms);
+    } else {
+      at::AutoGradMode recorded(true);
+      slot.terms = parts_.objective.settled(slot.terms, context);
+      losses = parts_.objective.leaf_loss(slot.terms, context);
+      torch::autograd::backward({losses}, {at::ones_like(losses)});
+    }
+    losses = losses.cpu();
     sum_terms(slot.terms, sums);
   }
   for (int64_t i = 0; i < rows; ++i) {

@@ -129,6 +129,7 @@ class Step {
   std::unique_ptr<GradientSum> gradient_sum_;
   std::unique_ptr<PackCopies> copies_;  // null: updated in place
   bool together_ = false;               // the ranks of a host share the update
+  bool knows_gradient_ = false;         // without autograd
   bool gated_ = false;                  // on the device, which does not wait for the host
   std::vector<Slot> slots_;
   std::unique_ptr<Slot> all_slots_;  // where slices may go together; null: they may not
