@@ -36,12 +36,16 @@ struct DensePass {
 
 namespace {
 
-// No number of x^T da is larger, where they are float32 on the CPU; elsewhere it is not known.
+// No number of x^T da is larger, where they are float32 or bfloat16 on the CPU; elsewhere it is not
+// known.
 float bound_of(const at::Tensor& x, const at::Tensor& da) {
-  if (x.scalar_type() != at::kFloat || da.scalar_type() != at::kFloat || !fused(x))
-    return std::numeric_limits<float>::infinity();
   const auto largest = [](const at::Tensor& values) {
-    return loops::largest_magnitude(values.const_data_ptr<float>(), values.numel());
+    if (fused(values) && values.scalar_type() == at::kFloat)
+      return loops::largest_magnitude(values.const_data_ptr<float>(), values.numel());
+    if (fused(values) && values.scalar_type() == at::kBFloat16)
+      return loops::largest_magnitude_bfloat16(
+          reinterpret_cast<const uint16_t*>(values.const_data_ptr<at::BFloat16>()), values.numel());
+    return std::numeric_limits<float>::infinity();
   };
   return static_cast<float>(da.size(1)) * largest(x) * largest(da);
 }
@@ -55,6 +59,8 @@ at::Tensor forward(DensePass& pass, const at::Tensor& x, const at::Tensor& adden
   auto y = at::empty({x.size(0), x.size(1), pass.weight.size(2)}, x.options());
   if (pass.skips_zeros) {
     pass.sparse = non_zeros(x);
+    if (pass.weight.scalar_type() == at::kBFloat16)
+      pass.sparse.value = pass.sparse.value.to(at::kBFloat16).to(at::kFloat);
     multiply(pass.sparse, pass.weight, y);
   } else {
     pass.x = operand(x, pass.weight);
@@ -160,7 +166,7 @@ DensePass Linear::pass_of(const BoundParameters& parameters, const at::Tensor& x
           .bound = parameters.bounds()[weight_],
           .rows = parameters.rows(),
           .activation = activation_,
-          .skips_zeros = skips_zeros_ && !rounded && fused(x),
+          .skips_zeros = skips_zeros_ && fused(x),
           .input_gradient = input_gradient};
 }
 

@@ -156,6 +156,13 @@ ELBOW_SIMD uint32_t largest_bits(const float* values, int64_t count) {
   return largest;
 }
 
+ELBOW_SIMD uint16_t largest_bits(const uint16_t* values, int64_t count) {
+  uint16_t largest = 0;
+  for (int64_t i = 0; i < count; ++i)
+    largest = std::max(largest, static_cast<uint16_t>(values[i] & 0x7FFFu));
+  return largest;
+}
+
 ELBOW_SIMD void scale_f(const float* __restrict in, const float* scale, float* out, int64_t rows,
                         int64_t columns) {
   for (int64_t r = 0; r < rows; ++r) {
@@ -202,6 +209,9 @@ template void posterior_units(PosteriorScale, const PosteriorUnits<double>&, int
 
 float largest_magnitude(const float* values, int64_t count) {
   return std::bit_cast<float>(largest_bits(values, count));
+}
+float largest_magnitude_bfloat16(const uint16_t* values, int64_t count) {
+  return std::bit_cast<float>(uint32_t{largest_bits(values, count)} << 16);
 }
 
 template <>

@@ -49,6 +49,7 @@ void posterior_units(PosteriorScale kind, const PosteriorUnits<Scalar>& units, i
 
 // The largest |value|; NaN where one is.
 float largest_magnitude(const float* values, int64_t count);
+float largest_magnitude_bfloat16(const uint16_t* values, int64_t count);  // the numbers' bits
 
 // out[r, c] = scale[r] * in[r, c]
 template <class Scalar>

@@ -1,7 +1,6 @@
 #include "models/sparse_products.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Dispatch.h>
 
 #include <algorithm>
 #include <array>
@@ -181,11 +180,16 @@ void for_each_panel(int64_t n, const Use& use) {
 
 // Columns [from, from + width) of some lines of a matrix [.., n] to the panel, whose lines have
 // `room` numbers, with zeros after them. `line` gives the i-th.
-template <class Scalar, class Line>
-void fill_panel(const Scalar* matrix, int64_t n, int64_t from, int64_t width, int64_t room,
+template <class Scalar, class Source, class Line>
+void fill_panel(const Source* matrix, int64_t n, int64_t from, int64_t width, int64_t room,
                 int64_t lines, const Line& line, Scalar* panel) {
   for (int64_t i = 0; i < lines; ++i, panel += room) {
-    std::memcpy(panel, matrix + line(i) * n + from, sizeof(Scalar) * width);
+    const Source* numbers = matrix + line(i) * n + from;
+    if constexpr (std::is_same_v<Scalar, Source>) {
+      std::memcpy(panel, numbers, sizeof(Scalar) * width);
+    } else {
+      std::copy_n(numbers, width, panel);
+    }
     if (width < room) std::fill(panel + width, panel + room, Scalar(0));
   }
 }
@@ -217,8 +221,8 @@ void count_columns(const Part<Scalar>& x, int64_t columns, std::vector<int32_t>&
 }
 
 // Some lines of w at a time: where each line of x has them is in `begin`, chunk after chunk.
-template <class Scalar>
-void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, Scalar* out) {
+template <class Scalar, class Source>
+void multiply_row(const Part<Scalar>& x, int64_t k, const Source* w, int64_t n, Scalar* out) {
   auto& own = Workspace<Scalar>::own();
   count_columns(x, k, own.next, own.used);
   const auto used = static_cast<int64_t>(own.used.size());
@@ -262,8 +266,8 @@ void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, 
 }
 
 // Column by column: the lines of x that are not zero there, in their order, in `leaves` lists.
-template <class Scalar>
-void multiply_transposed_row(const Part<Scalar>& x, int64_t leaves, int64_t k, const Scalar* dy,
+template <class Scalar, class Source>
+void multiply_transposed_row(const Part<Scalar>& x, int64_t leaves, int64_t k, const Source* dy,
                              int64_t n, Scalar* out) {
   auto& own = Workspace<Scalar>::own();
   count_columns(x, k, own.next, own.used);
@@ -372,19 +376,22 @@ NonZeros non_zeros_of(const at::Tensor& x) {
   return found;
 }
 
-// Calls use(part of x, a, out) with the numbers of every row of the stack, as float or double;
+// Calls use(part of x, a, out) with the numbers of every row of the stack, of x's type and a's;
 // once, where rows go together.
 template <class Use>
 void for_each_row(const NonZeros& x, const at::Tensor& a, at::Tensor& out, bool together,
                   const Use& use) {
   const int64_t rows = together ? 1 : a.size(0);
   const int64_t lines = (x.begin.size(0) - 1) / std::max<int64_t>(rows, 1);
-  AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "sparse product", [&] {
+  const auto with = [&]<class Scalar, class Source>(Scalar, Source) {
     for (int64_t row = 0; row < rows; ++row) {
-      use(Part<scalar_t>(x, row, lines), a.const_data_ptr<scalar_t>() + row * a.stride(0),
-          out.mutable_data_ptr<scalar_t>() + row * out.stride(0));
+      use(Part<Scalar>(x, row, lines), a.const_data_ptr<Source>() + row * a.stride(0),
+          out.mutable_data_ptr<Scalar>() + row * out.stride(0));
     }
-  });
+  };
+  if (a.scalar_type() == at::kDouble) return with(double(), double());
+  if (a.scalar_type() == at::kFloat) return with(float(), float());
+  with(float(), at::BFloat16());
 }
 
 }  // namespace
