@@ -178,6 +178,11 @@ void for_each_panel(int64_t n, const Use& use) {
   }
 }
 
+// bfloat16's bits are the upper half of float32's.
+ELBOW_SIMD void widen(const uint16_t* __restrict bits, int64_t count, float* __restrict to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = std::bit_cast<float>(uint32_t{bits[i]} << 16);
+}
+
 // Columns [from, from + width) of some lines of a matrix [.., n] to the panel, whose lines have
 // `room` numbers, with zeros after them. `line` gives the i-th.
 template <class Scalar, class Source, class Line>
@@ -188,7 +193,7 @@ void fill_panel(const Source* matrix, int64_t n, int64_t from, int64_t width, in
     if constexpr (std::is_same_v<Scalar, Source>) {
       std::memcpy(panel, numbers, sizeof(Scalar) * width);
     } else {
-      std::copy_n(numbers, width, panel);
+      widen(reinterpret_cast<const uint16_t*>(numbers), width, panel);
     }
     if (width < room) std::fill(panel + width, panel + room, Scalar(0));
   }
