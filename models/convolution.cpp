@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "models/bias_activation.h"
+#include "models/carried.h"
 
 namespace elbow::models {
 namespace {
@@ -23,6 +24,13 @@ Places places_of(const BoundParameters& parameters, int weight, int bias, Precis
           parameters.gradient(weight), parameters.gradient(bias), parameters.rows()};
 }
 
+// What both directions keep from forward to backward, besides what autograd saves.
+struct Pass : Places {
+  PatchShape shape;
+  Activation activation;
+  bool input_gradient;
+};
+
 at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
   return values.to(other.scalar_type());
 }
@@ -34,53 +42,20 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& l
   return out;
 }
 
-// What both directions keep from forward to backward.
-struct Kept {
-  PatchShape shape;
-  Activation activation;
-  bool input_gradient;
-  at::Tensor weight, weight_gradient, bias_gradient;
-  Rows rows;
-
-  static void save(AutogradContext* context, const Places& places, const PatchShape& s,
-                   Activation activation, bool input_gradient) {
-    context->saved_data["shape"] =
-        std::vector<int64_t>{s.height, s.width, s.channels, s.kernel, s.stride};
-    context->saved_data["activation"] = static_cast<int64_t>(activation);
-    context->saved_data["input_gradient"] = input_gradient;
-    context->saved_data["weight"] = places.weight;
-    context->saved_data["weight_gradient"] = places.weight_gradient;
-    context->saved_data["bias_gradient"] = places.bias_gradient;
-    context->saved_data["rows"] = static_cast<int64_t>(places.rows);
-  }
-
-  explicit Kept(AutogradContext* context)
-      : activation(static_cast<Activation>(context->saved_data["activation"].toInt())),
-        input_gradient(context->saved_data["input_gradient"].toBool()),
-        weight(context->saved_data["weight"].toTensor()),
-        weight_gradient(context->saved_data["weight_gradient"].toTensor()),
-        bias_gradient(context->saved_data["bias_gradient"].toTensor()),
-        rows(static_cast<Rows>(context->saved_data["rows"].toInt())) {
-    const auto s = context->saved_data["shape"].toIntVector();
-    shape = {s[0], s[1], s[2], s[3], s[4]};
-  }
-};
-
 // [rows, batch, positions * channels] as [rows, batch * positions, channels].
 at::Tensor by_position(const at::Tensor& images, int64_t channels) {
   return images.view({images.size(0), -1, channels});
 }
 
 struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
-                            const PatchShape& shape, Activation activation, bool input_gradient) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Pass& pass) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto patches = operand(extract_patches(x.contiguous(), shape), places.weight);
-    const auto y = add_bias_and_activate(product(patches, places.weight, x, places.rows),
-                                         places.bias, activation);
-    if (places.weight_gradient.defined()) {
+    const auto patches = operand(extract_patches(x.contiguous(), pass.shape), pass.weight);
+    const auto y = add_bias_and_activate(product(patches, pass.weight, x, pass.rows), pass.bias,
+                                         pass.activation);
+    if (pass.weight_gradient.defined()) {
       context->save_for_backward({patches, y});
-      Kept::save(context, places, shape, activation, input_gradient);
+      carry(context, pass);
     }
     return y.view({x.size(0), x.size(1), -1});
   }
@@ -89,30 +64,29 @@ struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto &patches = saved[0], &y = saved[1];
-    const Kept kept(context);
+    const auto pass = carried<Pass>(context);
     const auto dy = gradients[0].contiguous().view(y.sizes());
-    const auto da = activation_backward(dy, y, kept.activation, kept.bias_gradient);
-    const auto multiplied = operand(da, kept.weight);
-    multiply(patches.transpose(1, 2), multiplied, kept.weight_gradient, kept.rows);
+    const auto da = activation_backward(dy, y, pass.activation, pass.bias_gradient);
+    const auto multiplied = operand(da, pass.weight);
+    multiply(patches.transpose(1, 2), multiplied, pass.weight_gradient, pass.rows);
     at::Tensor dx;
-    if (kept.input_gradient)
-      dx = spread_patches(product(multiplied, kept.weight.transpose(1, 2), da, kept.rows),
-                          kept.shape);
-    return {dx, {}, {}, {}, {}};
+    if (pass.input_gradient)
+      dx = spread_patches(product(multiplied, pass.weight.transpose(1, 2), da, pass.rows),
+                          pass.shape);
+    return {dx, {}};
   }
 };
 
 struct TransposedFunction : torch::autograd::Function<TransposedFunction> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Places& places,
-                            const PatchShape& shape, Activation activation, bool input_gradient) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const Pass& pass) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto in = operand(by_position(x.contiguous(), places.weight.size(1)), places.weight);
-    const auto image = spread_patches(product(in, places.weight, x, places.rows), shape);
+    const auto in = operand(by_position(x.contiguous(), pass.weight.size(1)), pass.weight);
+    const auto image = spread_patches(product(in, pass.weight, x, pass.rows), pass.shape);
     const auto y =
-        add_bias_and_activate(by_position(image, shape.channels), places.bias, activation);
-    if (places.weight_gradient.defined()) {
+        add_bias_and_activate(by_position(image, pass.shape.channels), pass.bias, pass.activation);
+    if (pass.weight_gradient.defined()) {
       context->save_for_backward({in, y});
-      Kept::save(context, places, shape, activation, input_gradient);
+      carry(context, pass);
     }
     return y.view(image.sizes());
   }
@@ -121,17 +95,17 @@ struct TransposedFunction : torch::autograd::Function<TransposedFunction> {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto &in = saved[0], &y = saved[1];
-    const Kept kept(context);
+    const auto pass = carried<Pass>(context);
     const auto dy = gradients[0].contiguous();
-    const auto da = activation_backward(dy.view(y.sizes()), y, kept.activation, kept.bias_gradient);
-    const auto patches = operand(extract_patches(da.view(dy.sizes()), kept.shape), kept.weight);
-    multiply(in.transpose(1, 2), patches, kept.weight_gradient, kept.rows);
+    const auto da = activation_backward(dy.view(y.sizes()), y, pass.activation, pass.bias_gradient);
+    const auto patches = operand(extract_patches(da.view(dy.sizes()), pass.shape), pass.weight);
+    multiply(in.transpose(1, 2), patches, pass.weight_gradient, pass.rows);
     at::Tensor dx;
-    if (kept.input_gradient) {
-      dx = product(patches, kept.weight.transpose(1, 2), da, kept.rows)
+    if (pass.input_gradient) {
+      dx = product(patches, pass.weight.transpose(1, 2), da, pass.rows)
                .view({dy.size(0), dy.size(1), -1});
     }
-    return {dx, {}, {}, {}, {}};
+    return {dx, {}};
   }
 };
 
@@ -157,8 +131,8 @@ Convolution::Convolution(ParameterLayout& layout, const std::string& name, const
 
 at::Tensor Convolution::forward(const BoundParameters& parameters, const at::Tensor& x,
                                 bool input_gradient) const {
-  return ConvolutionFunction::apply(x, places_of(parameters, weight_, bias_, precision_), shape_,
-                                    activation_, input_gradient);
+  return ConvolutionFunction::apply(x, Pass{places_of(parameters, weight_, bias_, precision_),
+                                            shape_, activation_, input_gradient});
 }
 
 // Fans as PyTorch and Keras count them: by the kernel's square.
@@ -183,8 +157,8 @@ TransposedConvolution::TransposedConvolution(ParameterLayout& layout, const std:
 
 at::Tensor TransposedConvolution::forward(const BoundParameters& parameters, const at::Tensor& x,
                                           bool input_gradient) const {
-  return TransposedFunction::apply(x, places_of(parameters, weight_, bias_, precision_), shape_,
-                                   activation_, input_gradient);
+  return TransposedFunction::apply(x, Pass{places_of(parameters, weight_, bias_, precision_),
+                                           shape_, activation_, input_gradient});
 }
 
 }  // namespace elbow::models

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "models/bias_activation.h"
+#include "models/carried.h"
 #include "models/forms.h"
 #include "models/loops.h"
 #include "models/sparse_products.h"
@@ -96,13 +97,6 @@ Slopes backward(const DensePass& pass, const at::Tensor& y, const at::Tensor& dy
   return slopes;
 }
 
-// A pass as autograd carries it. One object: looking things up by name takes longer than a small
-// product.
-struct Carried : torch::CustomClassHolder {
-  explicit Carried(DensePass its) : pass(std::move(its)) {}
-  DensePass pass;
-};
-
 struct DenseFunction : torch::autograd::Function<DenseFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x,
                             const std::optional<at::Tensor>& addend, DensePass pass) {
@@ -110,18 +104,16 @@ struct DenseFunction : torch::autograd::Function<DenseFunction> {
     const auto y = models::forward(pass, x, addend.value_or(at::Tensor()));
     if (!pass.weight_gradient.defined()) return y;
     if (pass.activation != Activation::kIdentity) context->save_for_backward({y});
-    context->saved_data["pass"] =
-        c10::IValue::make_capsule(c10::make_intrusive<Carried>(std::move(pass)));
+    carry(context, std::move(pass));
     return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto carried = context->saved_data["pass"].toCapsule();
-    const auto& pass = static_cast<const Carried*>(carried.get())->pass;
     const auto saved = context->get_saved_variables();
     const auto slopes =
-        models::backward(pass, saved.empty() ? at::Tensor() : saved[0], gradients[0].contiguous());
+        models::backward(carried<DensePass>(context), saved.empty() ? at::Tensor() : saved[0],
+                         gradients[0].contiguous());
     return {slopes.x, slopes.addend, {}};
   }
 };
