@@ -48,37 +48,26 @@ AtenLoss aten_loss(const at::Tensor& a, const at::Tensor& x, PixelLoss kind) {
 }  // namespace
 
 PixelNats run_pixel_loss(const at::Tensor& output, const at::Tensor& x, PixelLoss kind,
-                         bool with_residual) {
+                         bool with_residual, const at::Tensor& scale) {
   PixelNats pass;
   if (!fused(output)) {
     const auto loss = aten_loss(by_example(output, x.size(1)), x.unsqueeze(2), kind);
     pass.nats = loss.nats.sum(3).view({output.size(0), output.size(1)});
     if (with_residual) pass.residual = loss.residual.view(output.sizes());
+    if (with_residual && scale.defined()) pass.residual = pass.residual * scale.unsqueeze(2);
     return pass;
   }
   pass.nats = at::empty({output.size(0), output.size(1)}, output.options());
   if (with_residual) pass.residual = at::empty_like(output);
   AT_DISPATCH_FLOATING_TYPES(output.scalar_type(), "pixel_loss", [&] {
-    loops::pixel_loss_rows(
+    loops::pixel_loss_rows<scalar_t>(
         kind, output.const_data_ptr<scalar_t>(), x.const_data_ptr<scalar_t>(),
         pass.nats.mutable_data_ptr<scalar_t>(),
         with_residual ? pass.residual.mutable_data_ptr<scalar_t>() : nullptr,
+        scale.defined() ? scale.const_data_ptr<scalar_t>() : nullptr,
         {output.size(0) * output.size(1), output.size(2), output.size(1) / x.size(1)});
   });
   return pass;
-}
-
-at::Tensor pixel_loss_backward(const PixelNats& pass, const at::Tensor& gradient) {
-  const auto& residual = pass.residual;
-  const auto scale = gradient.contiguous();
-  if (!fused(residual)) return residual * scale.unsqueeze(2);
-  auto doutput = at::empty_like(residual);
-  AT_DISPATCH_FLOATING_TYPES(residual.scalar_type(), "pixel_loss_backward", [&] {
-    loops::scale_rows(residual.const_data_ptr<scalar_t>(), scale.const_data_ptr<scalar_t>(),
-                      doutput.mutable_data_ptr<scalar_t>(), residual.size(0) * residual.size(1),
-                      residual.size(2));
-  });
-  return doutput;
 }
 
 namespace {
@@ -87,15 +76,24 @@ struct PixelLossFunction : torch::autograd::Function<PixelLossFunction> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& output, const at::Tensor& x,
                             int64_t kind, bool with_residual) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const auto pass = run_pixel_loss(output, x, static_cast<PixelLoss>(kind), with_residual);
+    const auto pass = run_pixel_loss(output, x, static_cast<PixelLoss>(kind), with_residual,
+                                     /*scale=*/{});
     context->saved_data["residual"] = pass.residual;
     return pass.nats;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const at::AutoDispatchBelowADInplaceOrView plain;
-    const PixelNats pass{.nats = {}, .residual = context->saved_data["residual"].toTensor()};
-    return {pixel_loss_backward(pass, gradients[0]), {}, {}, {}};
+    const auto residual = context->saved_data["residual"].toTensor();
+    const auto scale = gradients[0].contiguous();
+    if (!fused(residual)) return {residual * scale.unsqueeze(2), {}, {}, {}};
+    auto doutput = at::empty_like(residual);
+    AT_DISPATCH_FLOATING_TYPES(residual.scalar_type(), "pixel_loss_backward", [&] {
+      loops::scale_rows(residual.const_data_ptr<scalar_t>(), scale.const_data_ptr<scalar_t>(),
+                        doutput.mutable_data_ptr<scalar_t>(), residual.size(0) * residual.size(1),
+                        residual.size(2));
+    });
+    return {doutput, {}, {}, {}};
   }
 };
 

@@ -42,15 +42,14 @@ at::Tensor gaussian_nats(const at::Tensor& output, const at::Tensor& x, double s
 at::Tensor gaussian_nats(const at::Tensor& output, const at::Tensor& x, const at::Tensor& log_sigma,
                          const at::Tensor& log_sigma_gradient);
 
-// The sum over an example's pixels, without autograd, and its way back to the output.
+// The sum over an example's pixels, without autograd.
 struct PixelNats {
   at::Tensor nats;      // [rows, batch * samples]
   at::Tensor residual;  // as output: their derivative; undefined where it was not asked for
 };
+// scale: [rows, batch * samples], contiguous, what the residual is multiplied by; undefined: 1.
 PixelNats run_pixel_loss(const at::Tensor& output, const at::Tensor& x, PixelLoss kind,
-                         bool with_residual);
-// gradient: of the nats.
-at::Tensor pixel_loss_backward(const PixelNats& pass, const at::Tensor& gradient);
+                         bool with_residual, const at::Tensor& scale);
 
 // sum_d (x_d - output_d)^2 / 2, from which nats follow once sigma is known.
 at::Tensor half_squared_error(const at::Tensor& output, const at::Tensor& x);

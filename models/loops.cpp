@@ -42,11 +42,9 @@ inline __attribute__((always_inline)) void backward_loop(const Scalar* __restric
 }
 
 template <PixelLoss kind, class Scalar>
-inline __attribute__((always_inline)) void pixel_loop(const Scalar* __restrict output,
-                                                      const Scalar* __restrict x,
-                                                      Scalar* __restrict nats,
-                                                      Scalar* __restrict residual,
-                                                      const PixelRows& shape) {
+inline __attribute__((always_inline)) void pixel_loop(
+    const Scalar* __restrict output, const Scalar* __restrict x, Scalar* __restrict nats,
+    Scalar* __restrict residual, const Scalar* __restrict scale, const PixelRows& shape) {
   // 16 partial sums in fixed lanes: the same order for every vector width.
   constexpr int64_t kLanes = 16;
   const int64_t rows = shape.rows, columns = shape.columns, samples = shape.samples;
@@ -54,6 +52,7 @@ inline __attribute__((always_inline)) void pixel_loop(const Scalar* __restrict o
     const Scalar* a = output + r * columns;
     const Scalar* target = x + r / samples * columns;
     Scalar* out = residual ? residual + r * columns : nullptr;
+    const Scalar of_residual = scale ? scale[r] : Scalar(1);
     Scalar lane[kLanes] = {};
     int64_t c = 0;
     if (out) {
@@ -61,7 +60,7 @@ inline __attribute__((always_inline)) void pixel_loop(const Scalar* __restrict o
         for (int64_t l = 0; l < kLanes; ++l) {
           const auto term = pixel_term<kind>(a[c + l], target[c + l]);
           lane[l] += term.nats;
-          out[c + l] = term.residual;
+          out[c + l] = of_residual * term.residual;
         }
       }
     } else {
@@ -73,7 +72,7 @@ inline __attribute__((always_inline)) void pixel_loop(const Scalar* __restrict o
     for (int64_t l = 0; c < columns; ++c, ++l) {
       const auto term = pixel_term<kind>(a[c], target[c]);
       lane[l] += term.nats;
-      if (out) out[c] = term.residual;
+      if (out) out[c] = of_residual * term.residual;
     }
     for (int64_t width = kLanes / 2; width > 0; width /= 2) {
       for (int64_t l = 0; l < width; ++l) lane[l] += lane[l + width];
@@ -123,14 +122,15 @@ inline __attribute__((always_inline)) void units_loop(const PosteriorUnits<Scala
     ELBOW_OF_ACTIVATION(backward_loop, kind, dy, y, da, dbias, rows, columns);                \
   }                                                                                           \
   ELBOW_SIMD void pixels(PixelLoss kind, const Scalar* output, const Scalar* x, Scalar* nats, \
-                         Scalar* residual, const PixelRows& shape) {                          \
+                         Scalar* residual, const Scalar* scale, const PixelRows& shape) {     \
     switch (kind) {                                                                           \
       case PixelLoss::kBernoulli:                                                             \
-        return pixel_loop<PixelLoss::kBernoulli>(output, x, nats, residual, shape);           \
+        return pixel_loop<PixelLoss::kBernoulli>(output, x, nats, residual, scale, shape);    \
       case PixelLoss::kContinuousBernoulli:                                                   \
-        return pixel_loop<PixelLoss::kContinuousBernoulli>(output, x, nats, residual, shape); \
+        return pixel_loop<PixelLoss::kContinuousBernoulli>(output, x, nats, residual, scale,  \
+                                                           shape);                            \
       case PixelLoss::kHalfSquare:                                                            \
-        return pixel_loop<PixelLoss::kHalfSquare>(output, x, nats, residual, shape);          \
+        return pixel_loop<PixelLoss::kHalfSquare>(output, x, nats, residual, scale, shape);   \
     }                                                                                         \
   }                                                                                           \
   ELBOW_SIMD void latent_units(PosteriorScale kind, const PosteriorUnits<Scalar>& units,      \
@@ -192,13 +192,13 @@ template void activation_backward(const double*, const double*, double*, double*
 
 template <class Scalar>
 void pixel_loss_rows(PixelLoss kind, const Scalar* output, const Scalar* x, Scalar* nats,
-                     Scalar* residual, const PixelRows& shape) {
-  pixels(kind, output, x, nats, residual, shape);
+                     Scalar* residual, const Scalar* scale, const PixelRows& shape) {
+  pixels(kind, output, x, nats, residual, scale, shape);
 }
-template void pixel_loss_rows(PixelLoss, const float*, const float*, float*, float*,
+template void pixel_loss_rows(PixelLoss, const float*, const float*, float*, float*, const float*,
                               const PixelRows&);
 template void pixel_loss_rows(PixelLoss, const double*, const double*, double*, double*,
-                              const PixelRows&);
+                              const double*, const PixelRows&);
 
 template <class Scalar>
 void posterior_units(PosteriorScale kind, const PosteriorUnits<Scalar>& units, int64_t count) {

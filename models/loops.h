@@ -31,10 +31,10 @@ struct PixelRows {
 };
 
 // nats[r] = sum_c pixel_term(output[r, c], x[r / samples, c]).nats; residual[r, c] = its derivative
-// by the output (skipped when null).
+// by the output (skipped when null), times scale[r] where that is not null.
 template <class Scalar>
 void pixel_loss_rows(PixelLoss kind, const Scalar* output, const Scalar* x, Scalar* nats,
-                     Scalar* residual, const PixelRows& shape);
+                     Scalar* residual, const Scalar* scale, const PixelRows& shape);
 
 // Numbers of some latent units, one after another. excess is exp(log_variance) - 1.
 template <class Scalar>

@@ -111,13 +111,14 @@ class Network : public Model {
     const auto gaussian = run_gaussian(encoded.back().y, batch.noise, shape_.posterior);
     const auto& latent = gaussian.latent;
     const auto decoded = run(decoder_->dense(), parameters, latent.z, /*input_gradient=*/true);
-    const auto pixels = run_pixel_loss(decoded.back().y, batch.x,
+    const auto& out = decoded.back().y;
+    const auto scale = filled_rows(out.select(2, 0), loss.reconstruction).contiguous();
+    const auto pixels = run_pixel_loss(out, batch.x,
                                        shape_.likelihood == Likelihood::kBernoulli
                                            ? PixelLoss::kBernoulli
                                            : PixelLoss::kContinuousBernoulli,
-                                       /*with_residual=*/true);
-    const auto dz = backward(
-        decoded, pixel_loss_backward(pixels, filled_rows(pixels.nats, loss.reconstruction)));
+                                       /*with_residual=*/true, scale);
+    const auto dz = backward(decoded, pixels.residual);
     backward(encoded,
              gaussian_backward(gaussian, {.z = dz, .kl = filled_rows(latent.kl, loss.kl)}));
     return {.reconstruction = pixels.nats,
