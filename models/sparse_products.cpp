@@ -33,24 +33,35 @@ struct Terms {
   int64_t count;
 };
 
-// sums[0 .. kWidth) += value * panel[place] for each term, in this order, in vectors of kBytes;
-// kPart numbers at a time, so that they stay in registers.
+// to[0 .. kWidth) = before, or zeros where that is null, + value * panel[place] for each term, in
+// this order, in vectors of kBytes. Sums stay in registers, kPart numbers at a time; copied as one
+// array they would lie in memory.
 template <int kBytes, int64_t kWidth, int64_t kPart, class Scalar>
 inline __attribute__((always_inline)) void add_terms(const Terms<Scalar>& terms,
-                                                     const Scalar* panel, Scalar* sums) {
+                                                     const Scalar* panel, const Scalar* before,
+                                                     Scalar* to) {
   typedef Scalar Vector __attribute__((vector_size(kBytes), may_alias));
-  constexpr int64_t kVectors = kPart * static_cast<int64_t>(sizeof(Scalar)) / kBytes;
+  constexpr int64_t kLanes = kBytes / static_cast<int64_t>(sizeof(Scalar));
+  constexpr int64_t kVectors = kPart / kLanes;
   for (int64_t part = 0; part < kWidth; part += kPart) {
-    Vector own[kVectors];
-    std::memcpy(own, sums + part, sizeof own);
+    Vector sums[kVectors];
+    if (before == nullptr) {
+#pragma GCC unroll 16
+      for (int64_t v = 0; v < kVectors; ++v) sums[v] = Vector{};
+    } else {
+#pragma GCC unroll 16
+      for (int64_t v = 0; v < kVectors; ++v)
+        sums[v] = *reinterpret_cast<const Vector*>(before + part + v * kLanes);
+    }
     for (int64_t i = 0; i < terms.count; ++i) {
       const Scalar value = terms.value[i];
       const auto* line =
           reinterpret_cast<const Vector*>(panel + int64_t{terms.place[i]} * kWidth + part);
 #pragma GCC unroll 16
-      for (int64_t v = 0; v < kVectors; ++v) own[v] += value * line[v];
+      for (int64_t v = 0; v < kVectors; ++v) sums[v] += value * line[v];
     }
-    std::memcpy(sums + part, own, sizeof own);
+#pragma GCC unroll 16
+    for (int64_t v = 0; v < kVectors; ++v) std::memcpy(to + part + v * kLanes, &sums[v], kBytes);
   }
 }
 
@@ -82,16 +93,22 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
   alignas(64) Scalar subtrees[kLevels][kWidth];
   alignas(64) Scalar sums[kWidth];
   for (int64_t l = 0; l < lines.count; ++l) {
+    Scalar* out = lines.out + (lines.at != nullptr ? lines.at[l] : l) * lines.stride;
+    const Scalar* before = lines.before != nullptr ? lines.before + l * kWidth : nullptr;
+    if (lines.leaves == 1) {
+      const int32_t begin = lines.begin[l];
+      const bool whole = lines.width == kWidth;
+      add_terms<kBytes, kWidth, kPart, Scalar>(
+          {lines.place + begin, lines.value + begin, lines.end[l] - begin}, panel, before,
+          whole ? out : sums);
+      if (!whole) std::copy_n(sums, lines.width, out);
+      continue;
+    }
     for (int64_t leaf = 0; leaf < lines.leaves; ++leaf) {
       const int64_t list = l * lines.leaves + leaf;
       const int32_t begin = lines.begin[list];
-      if (lines.before != nullptr) {
-        std::memcpy(sums, lines.before + l * kWidth, sizeof sums);
-      } else {
-        std::fill_n(sums, kWidth, Scalar(0));
-      }
       add_terms<kBytes, kWidth, kPart, Scalar>(
-          {lines.place + begin, lines.value + begin, lines.end[list] - begin}, panel, sums);
+          {lines.place + begin, lines.value + begin, lines.end[list] - begin}, panel, before, sums);
       int level = 0;
       for (int64_t done = leaf; (done & 1) != 0; done >>= 1, ++level) {
 #pragma GCC unroll 20
@@ -101,13 +118,7 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
       }
       if (leaf + 1 < lines.leaves) std::memcpy(subtrees[level], sums, sizeof sums);
     }
-    const int64_t to = lines.at != nullptr ? lines.at[l] : l;
-    Scalar* out = lines.out + to * lines.stride;
-    if (lines.width == kWidth) {
-      std::memcpy(out, sums, sizeof sums);
-    } else {
-      std::copy_n(sums, lines.width, out);
-    }
+    std::copy_n(sums, lines.width, out);
   }
 }
 
