@@ -91,6 +91,13 @@ expect "and the sentence says how to go on" 1 "$(grep -c "elbow resume $folder/o
 expect "ranks that end with 1 and no result are 75 where the run has a checkpoint, as mpirun does where it loses a daemon" 75 \
   "$(code_of -n 2 loses-result n 1)"
 expect "and 1 where it has none" 1 "$(code_of -n 2 loses-result r 1)"
+two=(--host "$(uname -n):1,localhost:1")  # names of one host
+expect "of several hosts too, where no guard has said which one was lost" "75 0" \
+  "$(code_of "${two[@]}" loses-result n 1) $(grep -c "hangs.txt" "$folder/stderr")"
+echo "rank 1 on elsewhere has ended with the launcher of its host" >n/hangs.txt
+touch -d '1 hour ago' n/hangs.txt
+expect "and what a guard said of an earlier launch is not told again" "75 0" \
+  "$(code_of "${two[@]}" loses-result n 1) $(grep -c "elsewhere" "$folder/stderr")"
 mkdir "$folder/elsewhere" && ln -s "$launcher" "$folder/elsewhere/link"
 expect "a link from another folder works" "rank none" "$(cd elsewhere && ./link rank)"
 
