@@ -20,9 +20,9 @@ void carry(torch::autograd::AutogradContext* context, Struct content) {
       c10::IValue::make_capsule(c10::make_intrusive<Carried<Struct>>(std::move(content)));
 }
 
-// What carry() was given.
+// What carry() was given; it lives as long as the context.
 template <class Struct>
-Struct carried(torch::autograd::AutogradContext* context) {
+const Struct& carried(torch::autograd::AutogradContext* context) {
   const auto capsule = context->saved_data["carried"].toCapsule();
   return static_cast<const Carried<Struct>&>(*capsule).content;
 }

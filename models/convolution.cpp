@@ -19,8 +19,7 @@ struct Places {
 };
 
 Places places_of(const BoundParameters& parameters, int weight, int bias, Precision precision) {
-  const bool rounded = precision == Precision::kBfloat16;
-  return {rounded ? parameters.rounded(weight) : parameters.value(weight), parameters.value(bias),
+  return {factor_of(parameters, weight, precision), parameters.value(bias),
           parameters.gradient(weight), parameters.gradient(bias), parameters.rows()};
 }
 
@@ -30,10 +29,6 @@ struct Pass : Places {
   Activation activation;
   bool input_gradient;
 };
-
-at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
-  return values.to(other.scalar_type());
-}
 
 // a b as a new tensor of `like`'s dtype.
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& like, Rows rows) {
@@ -64,7 +59,7 @@ struct ConvolutionFunction : torch::autograd::Function<ConvolutionFunction> {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto &patches = saved[0], &y = saved[1];
-    const auto pass = carried<Pass>(context);
+    const auto& pass = carried<Pass>(context);
     const auto dy = gradients[0].contiguous().view(y.sizes());
     const auto da = activation_backward(dy, y, pass.activation, pass.bias_gradient);
     const auto multiplied = operand(da, pass.weight);
@@ -95,7 +90,7 @@ struct TransposedFunction : torch::autograd::Function<TransposedFunction> {
     const at::AutoDispatchBelowADInplaceOrView plain;
     const auto saved = context->get_saved_variables();
     const auto &in = saved[0], &y = saved[1];
-    const auto pass = carried<Pass>(context);
+    const auto& pass = carried<Pass>(context);
     const auto dy = gradients[0].contiguous();
     const auto da = activation_backward(dy.view(y.sizes()), y, pass.activation, pass.bias_gradient);
     const auto patches = operand(extract_patches(da.view(dy.sizes()), pass.shape), pass.weight);

@@ -51,11 +51,6 @@ float bound_of(const at::Tensor& x, const at::Tensor& da) {
   return static_cast<float>(da.size(1)) * largest(x) * largest(da);
 }
 
-// A product's operand, in the dtype of the other one.
-at::Tensor operand(const at::Tensor& values, const at::Tensor& other) {
-  return values.to(other.scalar_type());
-}
-
 at::Tensor forward(DensePass& pass, const at::Tensor& x, const at::Tensor& addend) {
   auto y = at::empty({x.size(0), x.size(1), pass.weight.size(2)}, x.options());
   if (pass.skips_zeros) {
@@ -150,8 +145,7 @@ at::Tensor Linear::forward(const BoundParameters& parameters, const at::Tensor& 
 
 DensePass Linear::pass_of(const BoundParameters& parameters, const at::Tensor& x,
                           bool input_gradient) const {
-  const bool rounded = precision_ == Precision::kBfloat16;
-  return {.weight = rounded ? parameters.rounded(weight_) : parameters.value(weight_),
+  return {.weight = factor_of(parameters, weight_, precision_),
           .bias = parameters.value(bias_),
           .weight_gradient = parameters.gradient(weight_),
           .bias_gradient = parameters.gradient(bias_),
@@ -193,13 +187,11 @@ Projection::Projection(ParameterLayout& layout, const std::string& name, int64_t
 
 at::Tensor Projection::forward(const BoundParameters& parameters, const at::Tensor& x,
                                bool input_gradient) const {
-  const bool rounded = precision_ == Precision::kBfloat16;
-  return DenseFunction::apply(
-      x, std::nullopt,
-      DensePass{.weight = rounded ? parameters.rounded(weight_) : parameters.value(weight_),
-                .weight_gradient = parameters.gradient(weight_),
-                .rows = parameters.rows(),
-                .input_gradient = input_gradient});
+  return DenseFunction::apply(x, std::nullopt,
+                              DensePass{.weight = factor_of(parameters, weight_, precision_),
+                                        .weight_gradient = parameters.gradient(weight_),
+                                        .rows = parameters.rows(),
+                                        .input_gradient = input_gradient});
 }
 
 Activation activation_named(const std::string& name) {

@@ -90,6 +90,14 @@ bool has_bfloat16_instructions() {
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && ((a >> 5) & 1u) != 0;  // AVX512-BF16
 }
 
+const at::Tensor& factor_of(const BoundParameters& parameters, int weight, Precision precision) {
+  return precision == Precision::kBfloat16 ? parameters.rounded(weight) : parameters.value(weight);
+}
+
+at::Tensor operand(const at::Tensor& values, const at::Tensor& weight) {
+  return values.to(weight.scalar_type());
+}
+
 void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out, Rows rows) {
   const bool one_b = b.stride(0) == 0 && a.size(0) > 1 && out.size(0) == a.size(0);
   if (one_b && a.is_contiguous() && out.is_contiguous()) {

@@ -15,6 +15,11 @@ enum class Precision { kFloat32, kBfloat16 };
 // Whether this CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX).
 bool has_bfloat16_instructions();
 
+// A weight, and values that meet it, as products of that precision read them: in the weight's
+// dtype.
+const at::Tensor& factor_of(const BoundParameters& parameters, int weight, Precision precision);
+at::Tensor operand(const at::Tensor& values, const at::Tensor& weight);
+
 // out = a b for each of the stacked pairs.
 //   a: [rows, m, k], b: [rows, k, n], both of one dtype, each matrix contiguous or the transpose of
 //   a contiguous one. out: [rows, m, n], contiguous matrices; float32 where a and b are bfloat16,

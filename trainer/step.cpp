@@ -67,7 +67,6 @@ Step::Step(StepParts parts, Pack& pack, comm::Communicator& ranks, ThreadTeam& t
   if (gradient_sum_->shares_columns()) copies_ = PackCopies::make_shared(pack, ranks);
   together_ = copies_ != nullptr;
   gated_ = !models::fused(pack.parameters);
-  knows_gradient_ = parts_.model.knows_gradient() && parts_.objective.is_linear();
   // On the CPU a row is updated after its sum was seen whole. Rows before it must not be seen to
   // have gone on where a peer is lost in between.
   if (gated_ || (!together_ && pack.rows.size() > 1 && ranks.size() > 1))
@@ -414,8 +413,12 @@ void Step::gather_slice(int64_t k, const Range& batch, int64_t slice, const mode
                       slot.examples, out.noise, parts_.objective.samples());
 }
 
+bool Step::knows_gradient() const {
+  return parts_.model.knows_gradient() && parts_.objective.is_linear();
+}
+
 void Step::forward(int64_t row, Slot& slot) {
-  if (slot.batch.x.size(1) == 0 || knows_gradient_) return;
+  if (slot.batch.x.size(1) == 0 || knows_gradient()) return;
   at::AutoGradMode recorded(true);
   slot.terms = parts_.model.terms(parameters_of(slot, row), slot.batch);
 }
@@ -431,7 +434,7 @@ void Step::backward(int64_t k, Slot& slot, int64_t first, const at::Tensor& stat
     auto context = context_of(loss_weights(pack_.rows[k], parts_.scale), batch_size,
                               pack_.parameters.device());
     context.statistics = statistics;
-    if (knows_gradient_) {
+    if (knows_gradient()) {
       const auto loss = parts_.objective.linear_loss(context);
       slot.terms = parts_.model.differentiate(parameters_of(slot, k), slot.batch, loss);
       losses = loss.of(slot.terms);

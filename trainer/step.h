@@ -114,6 +114,7 @@ class Step {
   void prefetch_next_batch(const Row& row);
   void gather_slice(int64_t row, const Range& batch, int64_t slice);
   void gather_slice(int64_t row, const Range& batch, int64_t slice, const models::Batch& out);
+  bool knows_gradient() const;  // without autograd: then backward() runs forward, too
   void forward(int64_t row, Slot& slot);
   void backward(int64_t row, Slot& slot, int64_t first, const at::Tensor& statistics,
                 int64_t batch_size);
@@ -129,7 +130,6 @@ class Step {
   std::unique_ptr<GradientSum> gradient_sum_;
   std::unique_ptr<PackCopies> copies_;  // null: updated in place
   bool together_ = false;               // the ranks of a host share the update
-  bool knows_gradient_ = false;         // without autograd
   bool gated_ = false;                  // on the device, which does not wait for the host
   std::vector<Slot> slots_;
   std::unique_ptr<Slot> all_slots_;  // where slices may go together; null: they may not
