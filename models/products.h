@@ -2,6 +2,7 @@
 //
 // bfloat16 products add in float32 and give float32, so that weights, sums and gradients keep their
 // precision. They pay where the CPU has instructions for them; elsewhere they are emulated, slowly.
+// Products that skip zeros (sparse_products.h) are never rounded.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -25,6 +25,13 @@ constexpr int64_t kBlock = 64 / static_cast<int64_t>(sizeof(Scalar));
 // Lines of w that are worked on at a time.
 constexpr int64_t kLinesAtOnce = 192;
 
+// Has a piece of a matrix's line come nearer, to be read (0) or written (1): the CPU does not
+// foresee where the next one lies.
+template <int kUse, class Scalar>
+inline __attribute__((always_inline)) void will_need(const Scalar* piece, int64_t count) {
+  for (int64_t i = 0; i < count; i += kBlock<Scalar>) __builtin_prefetch(piece + i, kUse);
+}
+
 // A line's numbers: places in a panel, and what each is multiplied by.
 template <class Scalar>
 struct Terms {
@@ -92,8 +99,12 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
   constexpr int kLevels = 32;
   alignas(64) Scalar subtrees[kLevels][kWidth];
   alignas(64) Scalar sums[kWidth];
+  const auto out_of = [&](int64_t l) {
+    return lines.out + (lines.at != nullptr ? lines.at[l] : l) * lines.stride;
+  };
   for (int64_t l = 0; l < lines.count; ++l) {
-    Scalar* out = lines.out + (lines.at != nullptr ? lines.at[l] : l) * lines.stride;
+    if (l + 2 < lines.count) will_need<1>(out_of(l + 2), kWidth);
+    Scalar* out = out_of(l);
     const Scalar* before = lines.before != nullptr ? lines.before + l * kWidth : nullptr;
     if (lines.leaves == 1) {
       const int32_t begin = lines.begin[l];
@@ -189,23 +200,15 @@ void for_each_panel(int64_t n, const Use& use) {
   }
 }
 
-// bfloat16's bits are the upper half of float32's.
-ELBOW_SIMD void widen(const uint16_t* __restrict bits, int64_t count, float* __restrict to) {
-  for (int64_t i = 0; i < count; ++i) to[i] = std::bit_cast<float>(uint32_t{bits[i]} << 16);
-}
-
 // Columns [from, from + width) of some lines of a matrix [.., n] to the panel, whose lines have
 // `room` numbers, with zeros after them. `line` gives the i-th.
-template <class Scalar, class Source, class Line>
-void fill_panel(const Source* matrix, int64_t n, int64_t from, int64_t width, int64_t room,
+template <class Scalar, class Line>
+void fill_panel(const Scalar* matrix, int64_t n, int64_t from, int64_t width, int64_t room,
                 int64_t lines, const Line& line, Scalar* panel) {
+  constexpr int64_t kAhead = 8;
   for (int64_t i = 0; i < lines; ++i, panel += room) {
-    const Source* numbers = matrix + line(i) * n + from;
-    if constexpr (std::is_same_v<Scalar, Source>) {
-      std::memcpy(panel, numbers, sizeof(Scalar) * width);
-    } else {
-      widen(reinterpret_cast<const uint16_t*>(numbers), width, panel);
-    }
+    if (i + kAhead < lines) will_need<0>(matrix + line(i + kAhead) * n + from, width);
+    std::memcpy(panel, matrix + line(i) * n + from, sizeof(Scalar) * width);
     if (width < room) std::fill(panel + width, panel + room, Scalar(0));
   }
 }
@@ -237,8 +240,8 @@ void count_columns(const Part<Scalar>& x, int64_t columns, std::vector<int32_t>&
 }
 
 // Some lines of w at a time: where each line of x has them is in `begin`, chunk after chunk.
-template <class Scalar, class Source>
-void multiply_row(const Part<Scalar>& x, int64_t k, const Source* w, int64_t n, Scalar* out) {
+template <class Scalar>
+void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, Scalar* out) {
   auto& own = Workspace<Scalar>::own();
   count_columns(x, k, own.next, own.used);
   const auto used = static_cast<int64_t>(own.used.size());
@@ -282,8 +285,8 @@ void multiply_row(const Part<Scalar>& x, int64_t k, const Source* w, int64_t n, 
 }
 
 // Column by column: the lines of x that are not zero there, in their order, in `leaves` lists.
-template <class Scalar, class Source>
-void multiply_transposed_row(const Part<Scalar>& x, int64_t leaves, int64_t k, const Source* dy,
+template <class Scalar>
+void multiply_transposed_row(const Part<Scalar>& x, int64_t leaves, int64_t k, const Scalar* dy,
                              int64_t n, Scalar* out) {
   auto& own = Workspace<Scalar>::own();
   count_columns(x, k, own.next, own.used);
@@ -392,22 +395,21 @@ NonZeros non_zeros_of(const at::Tensor& x) {
   return found;
 }
 
-// Calls use(part of x, a, out) with the numbers of every row of the stack, of x's type and a's;
-// once, where rows go together.
+// Calls use(part of x, a, out) with the numbers of every row of the stack; once, where rows go
+// together.
 template <class Use>
 void for_each_row(const NonZeros& x, const at::Tensor& a, at::Tensor& out, bool together,
                   const Use& use) {
   const int64_t rows = together ? 1 : a.size(0);
   const int64_t lines = (x.begin.size(0) - 1) / std::max<int64_t>(rows, 1);
-  const auto with = [&]<class Scalar, class Source>(Scalar, Source) {
+  const auto with = [&]<class Scalar>(Scalar) {
     for (int64_t row = 0; row < rows; ++row) {
-      use(Part<Scalar>(x, row, lines), a.const_data_ptr<Source>() + row * a.stride(0),
+      use(Part<Scalar>(x, row, lines), a.const_data_ptr<Scalar>() + row * a.stride(0),
           out.mutable_data_ptr<Scalar>() + row * out.stride(0));
     }
   };
-  if (a.scalar_type() == at::kDouble) return with(double(), double());
-  if (a.scalar_type() == at::kFloat) return with(float(), float());
-  with(float(), at::BFloat16());
+  if (a.scalar_type() == at::kDouble) return with(double());
+  with(float());
 }
 
 }  // namespace
