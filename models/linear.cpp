@@ -55,6 +55,8 @@ at::Tensor forward(DensePass& pass, const at::Tensor& x, const at::Tensor& adden
   auto y = at::empty({x.size(0), x.size(1), pass.weight.size(2)}, x.options());
   if (pass.skips_zeros) {
     pass.sparse = non_zeros(x);
+    if (pass.weight.scalar_type() == at::kBFloat16)
+      pass.sparse.value = pass.sparse.value.to(at::kBFloat16).to(at::kFloat);
     multiply(pass.sparse, pass.weight, y);
   } else {
     pass.x = operand(x, pass.weight);
@@ -143,15 +145,14 @@ at::Tensor Linear::forward(const BoundParameters& parameters, const at::Tensor& 
 
 DensePass Linear::pass_of(const BoundParameters& parameters, const at::Tensor& x,
                           bool input_gradient) const {
-  const bool skips_zeros = skips_zeros_ && fused(x);
-  return {.weight = factor_of(parameters, weight_, skips_zeros ? Precision::kFloat32 : precision_),
+  return {.weight = factor_of(parameters, weight_, precision_),
           .bias = parameters.value(bias_),
           .weight_gradient = parameters.gradient(weight_),
           .bias_gradient = parameters.gradient(bias_),
           .bound = parameters.bounds()[weight_],
           .rows = parameters.rows(),
           .activation = activation_,
-          .skips_zeros = skips_zeros,
+          .skips_zeros = skips_zeros_ && fused(x),
           .input_gradient = input_gradient};
 }
 

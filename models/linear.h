@@ -32,8 +32,7 @@ class Linear : public Layer {
   // that read the same input may share one product: `heads` then lists (name, width) of each, out
   // is their sum. precision: of the products' operands.
   // joined: inputs that a projection adds to this layer's own, for its fans. skips_zeros: its
-  // products leave out the zeros of x, which are most (sparse_products.h), and are float32's, which
-  // is no slower then; on the CPU.
+  // products leave out the zeros of x, which are most (sparse_products.h); on the CPU.
   Linear(ParameterLayout& layout, int64_t in,
          const std::vector<std::pair<std::string, int64_t>>& heads, Activation activation,
          Precision precision = Precision::kFloat32, DenseNeighbour neighbour = {},

@@ -163,6 +163,17 @@ ELBOW_SIMD uint16_t largest_bits(const uint16_t* values, int64_t count) {
   return largest;
 }
 
+// bfloat16's bits are the upper half of float32's.
+ELBOW_SIMD void rounded_bits(const float* __restrict values, int64_t count,
+                             uint16_t* __restrict to) {
+  constexpr uint16_t kNan = 0x7FC0;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto bits = std::bit_cast<uint32_t>(values[i]);
+    const uint32_t up = 0x7FFFu + ((bits >> 16) & 1u);
+    to[i] = values[i] != values[i] ? kNan : static_cast<uint16_t>((bits + up) >> 16);
+  }
+}
+
 ELBOW_SIMD void scale_f(const float* __restrict in, const float* scale, float* out, int64_t rows,
                         int64_t columns) {
   for (int64_t r = 0; r < rows; ++r) {
@@ -212,6 +223,10 @@ float largest_magnitude(const float* values, int64_t count) {
 }
 float largest_magnitude_bfloat16(const uint16_t* values, int64_t count) {
   return std::bit_cast<float>(uint32_t{largest_bits(values, count)} << 16);
+}
+
+void round_to_bfloat16(const float* values, int64_t count, uint16_t* to) {
+  rounded_bits(values, count, to);
 }
 
 template <>

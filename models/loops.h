@@ -51,6 +51,9 @@ void posterior_units(PosteriorScale kind, const PosteriorUnits<Scalar>& units, i
 float largest_magnitude(const float* values, int64_t count);
 float largest_magnitude_bfloat16(const uint16_t* values, int64_t count);  // the numbers' bits
 
+// to[i] = the bits of the bfloat16 number nearest to values[i], of two the even one, as ATen rounds.
+void round_to_bfloat16(const float* values, int64_t count, uint16_t* to);
+
 // out[r, c] = scale[r] * in[r, c]
 template <class Scalar>
 void scale_rows(const Scalar* in, const Scalar* scale, Scalar* out, int64_t rows, int64_t columns);

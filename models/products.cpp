@@ -4,6 +4,7 @@
 #include <cpuid.h>
 
 #include "models/forms.h"
+#include "models/loops.h"
 #include "models/ordered_products.h"
 
 // MKL, under the names that libtorch_cpu.so exports. Layout and transpositions are CBLAS's numbers.
@@ -90,12 +91,24 @@ bool has_bfloat16_instructions() {
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && ((a >> 5) & 1u) != 0;  // AVX512-BF16
 }
 
+void round(const at::Tensor& values, at::Tensor to) {
+  if (!fused(values) || values.scalar_type() != at::kFloat) {
+    to.copy_(values);
+    return;
+  }
+  loops::round_to_bfloat16(values.const_data_ptr<float>(), values.numel(),
+                           reinterpret_cast<uint16_t*>(to.mutable_data_ptr<at::BFloat16>()));
+}
+
 const at::Tensor& factor_of(const BoundParameters& parameters, int weight, Precision precision) {
   return precision == Precision::kBfloat16 ? parameters.rounded(weight) : parameters.value(weight);
 }
 
 at::Tensor operand(const at::Tensor& values, const at::Tensor& weight) {
-  return values.to(weight.scalar_type());
+  if (values.scalar_type() == weight.scalar_type()) return values;
+  auto rounded = at::empty(values.sizes(), values.options().dtype(weight.scalar_type()));
+  round(values.contiguous(), rounded);
+  return rounded;
 }
 
 void multiply(const at::Tensor& a, const at::Tensor& b, at::Tensor out, Rows rows) {

@@ -2,7 +2,6 @@
 //
 // bfloat16 products add in float32 and give float32, so that weights, sums and gradients keep their
 // precision. They pay where the CPU has instructions for them; elsewhere they are emulated, slowly.
-// Products that skip zeros (sparse_products.h) are never rounded.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,6 +14,9 @@ enum class Precision { kFloat32, kBfloat16 };
 
 // Whether this CPU multiplies bfloat16 in hardware (AVX512-BF16 or AMX).
 bool has_bfloat16_instructions();
+
+// to = values, rounded to bfloat16. Contiguous, of one size.
+void round(const at::Tensor& values, at::Tensor to);
 
 // A weight, and values that meet it, as products of that precision read them: in the weight's
 // dtype.

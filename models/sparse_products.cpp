@@ -18,19 +18,28 @@ namespace {
 
 // Columns of w, or of dy, that are worked on at a time, a panel: up to so many blocks of a cache
 // line each. They are copied side by side, so that what is read again and again lies in the nearer
-// caches, and their sums stay in registers.
-constexpr int64_t kBlocks = 5;
-template <class Scalar>
-constexpr int64_t kBlock = 64 / static_cast<int64_t>(sizeof(Scalar));
+// caches, and their sums stay in registers. Panels hold numbers as w does: bfloat16's are summed as
+// the float32 numbers that they stand for.
+template <class Held>
+constexpr bool kHalved = std::is_same_v<Held, at::BFloat16>;
+template <class Held>
+using Sum = std::conditional_t<kHalved<Held>, float, Held>;
+template <class Held>
+constexpr int64_t kBlocks = kHalved<Held> ? 4 : 5;
+template <class Held>
+constexpr int64_t kBlock = 64 / static_cast<int64_t>(sizeof(Held));
 // Lines of w that are worked on at a time.
 constexpr int64_t kLinesAtOnce = 192;
 
 // Has a piece of a matrix's line come nearer, to be read (0) or written (1): the CPU does not
 // foresee where the next one lies.
-template <int kUse, class Scalar>
-inline __attribute__((always_inline)) void will_need(const Scalar* piece, int64_t count) {
-  for (int64_t i = 0; i < count; i += kBlock<Scalar>) __builtin_prefetch(piece + i, kUse);
+template <int kUse, class Number>
+inline __attribute__((always_inline)) void will_need(const Number* piece, int64_t count) {
+  for (int64_t i = 0; i < count; i += kBlock<Number>) __builtin_prefetch(piece + i, kUse);
 }
+
+template <class Number, int kBytes>
+using VectorOf __attribute__((vector_size(kBytes), may_alias)) = Number;
 
 // A line's numbers: places in a panel, and what each is multiplied by.
 template <class Scalar>
@@ -40,15 +49,41 @@ struct Terms {
   int64_t count;
 };
 
+// sums += value * line, whose kCount numbers lie in a panel. A block of bfloat16 is 16 words, of
+// which the l-th has column l below and column 16 + l above: a shift or a mask makes them float32.
+template <int kBytes, int64_t kCount, class Held>
+inline __attribute__((always_inline)) void add_line(Sum<Held> value, const Held* line,
+                                                    VectorOf<Sum<Held>, kBytes>* sums) {
+  using Vector = VectorOf<Sum<Held>, kBytes>;
+  if constexpr (kHalved<Held>) {
+    using Words = VectorOf<uint32_t, kBytes>;
+    constexpr int64_t kHalf = 64 / kBytes;  // vectors of a block's lower, or upper, columns
+    const Words* words = reinterpret_cast<const Words*>(line);
+#pragma GCC unroll 16
+    for (int64_t v = 0; v < kCount / kBlock<Held> * kHalf; ++v) {
+      const int64_t at = v / kHalf * 2 * kHalf + v % kHalf;
+      Words both = words[v];
+      asm("" : "+v"(both));  // else the compiler loads it for each half
+      sums[at] += value * reinterpret_cast<Vector>(both << 16);
+      sums[at + kHalf] += value * reinterpret_cast<Vector>(both & 0xFFFF0000u);
+    }
+  } else {
+    const Vector* numbers = reinterpret_cast<const Vector*>(line);
+#pragma GCC unroll 16
+    for (int64_t v = 0; v < kCount * static_cast<int64_t>(sizeof(Held)) / kBytes; ++v)
+      sums[v] += value * numbers[v];
+  }
+}
+
 // to[0 .. kWidth) = before, or zeros where that is null, + value * panel[place] for each term, in
 // this order, in vectors of kBytes. Sums stay in registers, kPart numbers at a time; copied as one
 // array they would lie in memory.
-template <int kBytes, int64_t kWidth, int64_t kPart, class Scalar>
-inline __attribute__((always_inline)) void add_terms(const Terms<Scalar>& terms,
-                                                     const Scalar* panel, const Scalar* before,
-                                                     Scalar* to) {
-  typedef Scalar Vector __attribute__((vector_size(kBytes), may_alias));
-  constexpr int64_t kLanes = kBytes / static_cast<int64_t>(sizeof(Scalar));
+template <int kBytes, int64_t kWidth, int64_t kPart, class Held>
+inline __attribute__((always_inline)) void add_terms(const Terms<Sum<Held>>& terms,
+                                                     const Held* panel, const Sum<Held>* before,
+                                                     Sum<Held>* to) {
+  using Vector = VectorOf<Sum<Held>, kBytes>;
+  constexpr int64_t kLanes = kBytes / static_cast<int64_t>(sizeof(Sum<Held>));
   constexpr int64_t kVectors = kPart / kLanes;
   for (int64_t part = 0; part < kWidth; part += kPart) {
     Vector sums[kVectors];
@@ -60,13 +95,9 @@ inline __attribute__((always_inline)) void add_terms(const Terms<Scalar>& terms,
       for (int64_t v = 0; v < kVectors; ++v)
         sums[v] = *reinterpret_cast<const Vector*>(before + part + v * kLanes);
     }
-    for (int64_t i = 0; i < terms.count; ++i) {
-      const Scalar value = terms.value[i];
-      const auto* line =
-          reinterpret_cast<const Vector*>(panel + int64_t{terms.place[i]} * kWidth + part);
-#pragma GCC unroll 16
-      for (int64_t v = 0; v < kVectors; ++v) sums[v] += value * line[v];
-    }
+    for (int64_t i = 0; i < terms.count; ++i)
+      add_line<kBytes, kPart>(terms.value[i], panel + int64_t{terms.place[i]} * kWidth + part,
+                              sums);
 #pragma GCC unroll 16
     for (int64_t v = 0; v < kVectors; ++v) std::memcpy(to + part + v * kLanes, &sums[v], kBytes);
   }
@@ -90,12 +121,14 @@ struct Lines {
   int64_t width;
 };
 
-template <int kBytes, int64_t kWidth, class Scalar>
-inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines,
-                                                      const Scalar* panel) {
+template <int kBytes, int64_t kWidth, class Held>
+inline __attribute__((always_inline)) void lines_loop(const Lines<Sum<Held>>& lines,
+                                                      const Held* panel) {
+  using Scalar = Sum<Held>;
   typedef Scalar Vector __attribute__((vector_size(kBytes), may_alias));
   constexpr int64_t kLanes = kBytes / static_cast<int64_t>(sizeof(Scalar));
-  constexpr int64_t kPart = kBytes == 16 ? kBlock<Scalar> : kWidth;
+  constexpr bool kFit = kBytes == 64 || (kBytes == 32 && !kHalved<Held>);  // in the registers
+  constexpr int64_t kPart = kFit ? kWidth : kBlock<Held>;
   constexpr int kLevels = 32;
   alignas(64) Scalar subtrees[kLevels][kWidth];
   alignas(64) Scalar sums[kWidth];
@@ -109,7 +142,7 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
     if (lines.leaves == 1) {
       const int32_t begin = lines.begin[l];
       const bool whole = lines.width == kWidth;
-      add_terms<kBytes, kWidth, kPart, Scalar>(
+      add_terms<kBytes, kWidth, kPart, Held>(
           {lines.place + begin, lines.value + begin, lines.end[l] - begin}, panel, before,
           whole ? out : sums);
       if (!whole) std::copy_n(sums, lines.width, out);
@@ -118,7 +151,7 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
     for (int64_t leaf = 0; leaf < lines.leaves; ++leaf) {
       const int64_t list = l * lines.leaves + leaf;
       const int32_t begin = lines.begin[list];
-      add_terms<kBytes, kWidth, kPart, Scalar>(
+      add_terms<kBytes, kWidth, kPart, Held>(
           {lines.place + begin, lines.value + begin, lines.end[list] - begin}, panel, before, sums);
       int level = 0;
       for (int64_t done = leaf; (done & 1) != 0; done >>= 1, ++level) {
@@ -134,10 +167,10 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
 }
 
 // The panel's width in blocks.
-template <int kBytes, class Scalar>
-inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines, int64_t blocks,
-                                                      const Scalar* panel) {
-  constexpr int64_t kOne = kBlock<Scalar>;
+template <int kBytes, class Held>
+inline __attribute__((always_inline)) void lines_loop(const Lines<Sum<Held>>& lines, int64_t blocks,
+                                                      const Held* panel) {
+  constexpr int64_t kOne = kBlock<Held>;
   switch (blocks) {
     case 1:
       return lines_loop<kBytes, 1 * kOne>(lines, panel);
@@ -148,34 +181,36 @@ inline __attribute__((always_inline)) void lines_loop(const Lines<Scalar>& lines
     case 4:
       return lines_loop<kBytes, 4 * kOne>(lines, panel);
     default:
-      return lines_loop<kBytes, kBlocks * kOne>(lines, panel);
+      return lines_loop<kBytes, kBlocks<Held> * kOne>(lines, panel);
   }
 }
 
-#define ELBOW_LINES(suffix, Scalar)                                                        \
-  ELBOW_FOR_AVX512 void avx512_lines_##suffix(const Lines<Scalar>& l, int64_t blocks,      \
-                                              const Scalar* panel) {                       \
-    lines_loop<64>(l, blocks, panel);                                                      \
-  }                                                                                        \
-  ELBOW_FOR_AVX2 void avx2_lines_##suffix(const Lines<Scalar>& l, int64_t blocks,          \
-                                          const Scalar* panel) {                           \
-    lines_loop<32>(l, blocks, panel);                                                      \
-  }                                                                                        \
-  void plain_lines_##suffix(const Lines<Scalar>& l, int64_t blocks, const Scalar* panel) { \
-    lines_loop<16>(l, blocks, panel);                                                      \
-  }                                                                                        \
-  void add_lines(const Lines<Scalar>& l, int64_t blocks, const Scalar* panel) {            \
-    static const auto best =                                                               \
-        best_of(avx512_lines_##suffix, avx2_lines_##suffix, plain_lines_##suffix);         \
-    best(l, blocks, panel);                                                                \
+#define ELBOW_LINES(suffix, Held)                                                           \
+  ELBOW_FOR_AVX512 void avx512_lines_##suffix(const Lines<Sum<Held>>& l, int64_t blocks,    \
+                                              const Held* panel) {                          \
+    lines_loop<64>(l, blocks, panel);                                                       \
+  }                                                                                         \
+  ELBOW_FOR_AVX2 void avx2_lines_##suffix(const Lines<Sum<Held>>& l, int64_t blocks,        \
+                                          const Held* panel) {                              \
+    lines_loop<32>(l, blocks, panel);                                                       \
+  }                                                                                         \
+  void plain_lines_##suffix(const Lines<Sum<Held>>& l, int64_t blocks, const Held* panel) { \
+    lines_loop<16>(l, blocks, panel);                                                       \
+  }                                                                                         \
+  void add_lines(const Lines<Sum<Held>>& l, int64_t blocks, const Held* panel) {            \
+    static const auto best =                                                                \
+        best_of(avx512_lines_##suffix, avx2_lines_##suffix, plain_lines_##suffix);          \
+    best(l, blocks, panel);                                                                 \
   }
 
 ELBOW_LINES(f, float)
 ELBOW_LINES(d, double)
+ELBOW_LINES(b, at::BFloat16)
 
-template <class Scalar>
+template <class Held>
 struct Workspace {
-  std::vector<Scalar> panel, value, sums;
+  std::vector<Held> panel;
+  std::vector<Sum<Held>> value, sums;
   std::vector<int32_t> begin, place, used, next;
 
   static Workspace& own() {
@@ -186,30 +221,57 @@ struct Workspace {
 
 // Calls use(first column, columns, blocks) for panels that make up n columns. Narrow ones stay in
 // the nearest cache, but each takes the time of kLeast blocks, the latency of an addition: wide
-// ones only where they save some.
-template <class Scalar, class Use>
+// ones only where they save some. Of bfloat16 wide ones stay there too.
+template <class Held, class Use>
 void for_each_panel(int64_t n, const Use& use) {
-  constexpr int64_t kLeast = 4;
-  const int64_t blocks = (n + kBlock<Scalar> - 1) / kBlock<Scalar>;
-  const int64_t wide = (blocks + kBlocks - 1) / kBlocks, narrow = (blocks + kLeast - 1) / kLeast;
+  constexpr int64_t kLeast = kHalved<Held> ? kBlocks<Held> : 4;
+  const int64_t blocks = (n + kBlock<Held> - 1) / kBlock<Held>;
+  const int64_t wide = (blocks + kBlocks<Held> - 1) / kBlocks<Held>;
+  const int64_t narrow = (blocks + kLeast - 1) / kLeast;
   const int64_t panels = std::max(blocks, kLeast * wide) < kLeast * narrow ? wide : narrow;
   for (int64_t i = 0; i < panels; ++i) {
     const int64_t begin = blocks * i / panels, end = blocks * (i + 1) / panels;
-    const int64_t from = begin * kBlock<Scalar>;
-    use(from, std::min(end * kBlock<Scalar>, n) - from, end - begin);
+    const int64_t from = begin * kBlock<Held>;
+    use(from, std::min(end * kBlock<Held>, n) - from, end - begin);
   }
+}
+
+template <class Held>
+void copy_to_panel(const Held* numbers, int64_t width, int64_t room, Held* panel) {
+  std::memcpy(panel, numbers, sizeof(Held) * width);
+  if (width < room) std::fill(panel + width, panel + room, Held(0));
+}
+
+ELBOW_SIMD void pair_up(const uint16_t* __restrict numbers, int64_t blocks,
+                        uint32_t* __restrict words) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t l = 0; l < 16; ++l)
+      words[16 * b + l] = uint32_t{numbers[32 * b + 16 + l]} << 16 | numbers[32 * b + l];
+  }
+}
+
+template <>
+void copy_to_panel(const at::BFloat16* numbers, int64_t width, int64_t room, at::BFloat16* panel) {
+  constexpr int64_t kOne = kBlock<at::BFloat16>;
+  const auto* bits = reinterpret_cast<const uint16_t*>(numbers);
+  auto* words = reinterpret_cast<uint32_t*>(panel);
+  const int64_t whole = width / kOne;
+  pair_up(bits, whole, words);
+  if (width == room) return;
+  uint16_t last[kOne] = {};
+  std::copy(bits + whole * kOne, bits + width, last);
+  pair_up(last, 1, words + whole * kOne / 2);
 }
 
 // Columns [from, from + width) of some lines of a matrix [.., n] to the panel, whose lines have
 // `room` numbers, with zeros after them. `line` gives the i-th.
-template <class Scalar, class Line>
-void fill_panel(const Scalar* matrix, int64_t n, int64_t from, int64_t width, int64_t room,
-                int64_t lines, const Line& line, Scalar* panel) {
+template <class Held, class Line>
+void fill_panel(const Held* matrix, int64_t n, int64_t from, int64_t width, int64_t room,
+                int64_t lines, const Line& line, Held* panel) {
   constexpr int64_t kAhead = 8;
   for (int64_t i = 0; i < lines; ++i, panel += room) {
     if (i + kAhead < lines) will_need<0>(matrix + line(i + kAhead) * n + from, width);
-    std::memcpy(panel, matrix + line(i) * n + from, sizeof(Scalar) * width);
-    if (width < room) std::fill(panel + width, panel + room, Scalar(0));
+    copy_to_panel(matrix + line(i) * n + from, width, room, panel);
   }
 }
 
@@ -240,9 +302,9 @@ void count_columns(const Part<Scalar>& x, int64_t columns, std::vector<int32_t>&
 }
 
 // Some lines of w at a time: where each line of x has them is in `begin`, chunk after chunk.
-template <class Scalar>
-void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, Scalar* out) {
-  auto& own = Workspace<Scalar>::own();
+template <class Held, class Scalar = Sum<Held>>
+void multiply_row(const Part<Scalar>& x, int64_t k, const Held* w, int64_t n, Scalar* out) {
+  auto& own = Workspace<Held>::own();
   count_columns(x, k, own.next, own.used);
   const auto used = static_cast<int64_t>(own.used.size());
   for (int64_t i = 0; i < used; ++i) own.next[own.used[i]] = static_cast<int32_t>(i % kLinesAtOnce);
@@ -258,9 +320,9 @@ void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, 
           x.column);
   }
   std::copy_n(x.begin + 1, x.count, begin);
-  for_each_panel<Scalar>(n, [&](int64_t from, int64_t width, int64_t blocks) {
-    const int64_t whole = blocks * kBlock<Scalar>;
-    Scalar* panel = aligned_room(own.panel, kLinesAtOnce * whole);
+  for_each_panel<Held>(n, [&](int64_t from, int64_t width, int64_t blocks) {
+    const int64_t whole = blocks * kBlock<Held>;
+    Held* panel = aligned_room(own.panel, kLinesAtOnce * whole);
     Scalar* sums = aligned_room(own.sums, x.count * whole);
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
       const bool last = chunk + 1 == chunks;
@@ -285,10 +347,10 @@ void multiply_row(const Part<Scalar>& x, int64_t k, const Scalar* w, int64_t n, 
 }
 
 // Column by column: the lines of x that are not zero there, in their order, in `leaves` lists.
-template <class Scalar>
-void multiply_transposed_row(const Part<Scalar>& x, int64_t leaves, int64_t k, const Scalar* dy,
+template <class Held, class Scalar = Sum<Held>>
+void multiply_transposed_row(const Part<Scalar>& x, int64_t leaves, int64_t k, const Held* dy,
                              int64_t n, Scalar* out) {
-  auto& own = Workspace<Scalar>::own();
+  auto& own = Workspace<Held>::own();
   count_columns(x, k, own.next, own.used);
   const auto used = static_cast<int64_t>(own.used.size());
   room(own.begin, used * leaves + 1);
@@ -316,9 +378,9 @@ void multiply_transposed_row(const Part<Scalar>& x, int64_t leaves, int64_t k, c
     std::fill(out + done * n, out + next * n, Scalar(0));
     done = next + 1;
   }
-  for_each_panel<Scalar>(n, [&](int64_t from, int64_t width, int64_t blocks) {
-    const int64_t whole = blocks * kBlock<Scalar>;
-    Scalar* panel = aligned_room(own.panel, x.count * whole);
+  for_each_panel<Held>(n, [&](int64_t from, int64_t width, int64_t blocks) {
+    const int64_t whole = blocks * kBlock<Held>;
+    Held* panel = aligned_room(own.panel, x.count * whole);
     fill_panel(
         dy, n, from, width, whole, x.count, [](int64_t i) { return i; }, panel);
     add_lines({.count = used,
@@ -395,21 +457,23 @@ NonZeros non_zeros_of(const at::Tensor& x) {
   return found;
 }
 
-// Calls use(part of x, a, out) with the numbers of every row of the stack; once, where rows go
-// together.
+// Calls use(part of x, a, out) with the numbers of every row of the stack, of x's type and a's;
+// once, where rows go together.
 template <class Use>
 void for_each_row(const NonZeros& x, const at::Tensor& a, at::Tensor& out, bool together,
                   const Use& use) {
   const int64_t rows = together ? 1 : a.size(0);
   const int64_t lines = (x.begin.size(0) - 1) / std::max<int64_t>(rows, 1);
-  const auto with = [&]<class Scalar>(Scalar) {
+  const auto with = [&]<class Held>(Held) {
+    using Scalar = Sum<Held>;
     for (int64_t row = 0; row < rows; ++row) {
-      use(Part<Scalar>(x, row, lines), a.const_data_ptr<Scalar>() + row * a.stride(0),
+      use(Part<Scalar>(x, row, lines), a.const_data_ptr<Held>() + row * a.stride(0),
           out.mutable_data_ptr<Scalar>() + row * out.stride(0));
     }
   };
   if (a.scalar_type() == at::kDouble) return with(double());
-  with(float());
+  if (a.scalar_type() == at::kFloat) return with(float());
+  with(at::BFloat16());
 }
 
 }  // namespace

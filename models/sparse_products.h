@@ -24,8 +24,9 @@ struct NonZeros {
 // not zero.
 NonZeros non_zeros(const at::Tensor& x);
 
-// out = x w.   w: [rows, k, n]; out: [rows, batch, n]; matrices of x's dtype, each
-// contiguous. What x does not have is not looked at: where w is not finite there, out may still be.
+// out = x w.   w: [rows, k, n]; out: [rows, batch, n]; matrices of x's dtype, each contiguous; w
+// may be bfloat16 where x is float32, and is read as the float32 numbers that it stands for. What x
+// does not have is not looked at: where w is not finite there, out may still be.
 void multiply(const NonZeros& x, const at::Tensor& w, at::Tensor out);
 
 // out = x^T dy.   dy: [rows, batch, n]; out: [rows, k, n]; as above. Where out is [1, k, n], the

@@ -350,7 +350,8 @@ void Step::round_parameters(int64_t row) {
   auto to = rounded_.select(0, row);
   team_.run(team_.size(), [&](int64_t member) {
     const auto share = part_of(from.size(0), team_.size(), member);
-    to.narrow(0, share.begin, share.size()).copy_(from.narrow(0, share.begin, share.size()));
+    models::round(from.narrow(0, share.begin, share.size()),
+                  to.narrow(0, share.begin, share.size()));
   });
 }
 

@@ -45,6 +45,34 @@ TEST(SparseProducts, AreTheWholeOnes) {
   }
 }
 
+// Read as the float32 numbers that they stand for.
+TEST(SparseProducts, OfBfloat16AreTheWholeOnes) {
+  at::manual_seed(4);
+  for (const double share : {0.0, 0.8, 1.0}) {
+    for (const int64_t batch : {1, 2, 7}) {
+      for (const int64_t n : {1, 63, 64, 130}) {
+        for (const int64_t k : {1, 8, 101, 800}) {
+          const auto x =
+              mostly_zeros({2, batch, k}, share, at::kFloat).to(at::kBFloat16).to(at::kFloat);
+          const auto w = at::randn({2, k, n}).to(at::kBFloat16);
+          const auto dy = at::randn({2, batch, n}).to(at::kBFloat16);
+          auto y = at::full({2, batch, n}, 7.0), dw = at::full({2, k, n}, 7.0);
+          const auto found = non_zeros(x);
+          multiply(found, w, y);
+          multiply_transposed(found, dy, dw);
+          const auto wide = [](const at::Tensor& t) { return t.to(at::kDouble); };
+          const auto close = [&](const at::Tensor& sum, const at::Tensor& expected) {
+            return at::allclose(wide(sum), expected, 1e-5, 1e-4);
+          };
+          EXPECT_TRUE(close(y, at::bmm(wide(x), wide(w)))) << batch << " " << n << " " << k;
+          EXPECT_TRUE(close(dw, at::bmm(wide(x).transpose(1, 2), wide(dy))))
+              << batch << " " << n << " " << k;
+        }
+      }
+    }
+  }
+}
+
 // One chain of fused multiply-adds in the order of the index, on every CPU that has them.
 TEST(SparseProducts, AnElementIsOneChainOfItsTerms) {
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
@@ -123,27 +151,6 @@ TEST(SparseProducts, ALayerThatSkipsZerosIsTheOther) {
     results.push_back(at::cat({y.detach().flatten(), gradients.flatten(), given.grad().flatten()}));
   }
   EXPECT_TRUE(at::allclose(results[0], results[1], 1e-12, 1e-12));
-}
-
-// Rounding would cost it time and save none.
-TEST(SparseProducts, ALayerThatSkipsZerosNeverRounds) {
-  ParameterLayout layout, same;
-  const Linear full(layout, 50, {{"a", 20}}, Activation::kTanh, Precision::kFloat32, {}, 0,
-                    /*skips_zeros=*/true);
-  const Linear low(same, 50, {{"a", 20}}, Activation::kTanh, Precision::kBfloat16, {}, 0,
-                   /*skips_zeros=*/true);
-  at::manual_seed(5);
-  const auto values = at::randn({2, layout.size()});
-  const auto x = mostly_zeros({2, 6, 50}, 0.8, at::kFloat);
-  std::vector<at::Tensor> results;
-  for (const auto* layer : {&full, &low}) {
-    auto gradients = at::full_like(values, 9);
-    const BoundParameters parameters(layout, values, gradients, values.to(at::kBFloat16));
-    const auto done = layer->run(parameters, x, /*input_gradient=*/true);
-    const auto dx = Linear::backward(done, at::ones_like(done.y));
-    results.push_back(at::cat({done.y.flatten(), gradients.flatten(), dx.flatten()}));
-  }
-  EXPECT_TRUE(at::equal(results[0], results[1]));
 }
 
 }  // namespace
