@@ -16,7 +16,7 @@ constexpr int kGrowth = 64 << 20;  // bytes
 void keep_freed_memory() {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TRIM_THRESHOLD, INT_MAX);
-  mallopt(M_MXFAST, 0);
+  mallopt(M_MXFAST, 0);  // else each large block that is freed sets off a search for small ones
   mallopt(M_TOP_PAD, kGrowth);
 }
 
