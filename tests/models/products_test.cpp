@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <limits>
+
 #include "models/forms.h"
 #include "models/linear.h"
 #include "models/model.h"
@@ -95,6 +97,24 @@ TEST(Products, ResultsNeedNotLieSideBySide) {
   EXPECT_TRUE(at::allclose(out, at::bmm(a, b), 1e-5, 1e-5));
   EXPECT_EQ(rows.narrow(1, 0, 7).abs().sum().item<float>(), 0.0f);
   EXPECT_EQ(rows.narrow(1, 37, 63).abs().sum().item<float>(), 0.0f);
+}
+
+// Ties, subnormal numbers, infinities and NaN are among the bits.
+TEST(Products, RoundsToBfloat16AsAtenDoes) {
+  at::manual_seed(6);
+  auto bits = at::randint(std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(),
+                          {100'003}, at::kInt);
+  bits.narrow(0, 0, 50'000).bitwise_and_(static_cast<int32_t>(0xFFFF8000));
+  bits.narrow(0, 0, 5'000).bitwise_or_(0x7F800000);
+  const auto values = bits.view(at::kFloat);
+  const auto expected = values.to(at::kBFloat16);
+  auto found = at::empty_like(expected);
+  round(values, found);
+  const auto numbers = expected.isnan().logical_not();
+  EXPECT_TRUE(at::equal(found.isnan(), expected.isnan()));
+  EXPECT_TRUE(at::equal(found.view(at::kShort).masked_select(numbers),
+                        expected.view(at::kShort).masked_select(numbers)));
+  EXPECT_GT(expected.isnan().sum().item<int64_t>(), 1000);
 }
 
 TEST(Products, ALayerOfBfloat16IsNearOneOfFloat32) {
