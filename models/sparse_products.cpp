@@ -125,7 +125,7 @@ template <int kBytes, int64_t kWidth, class Held>
 inline __attribute__((always_inline)) void lines_loop(const Lines<Sum<Held>>& lines,
                                                       const Held* panel) {
   using Scalar = Sum<Held>;
-  typedef Scalar Vector __attribute__((vector_size(kBytes), may_alias));
+  using Vector = VectorOf<Scalar, kBytes>;
   constexpr int64_t kLanes = kBytes / static_cast<int64_t>(sizeof(Scalar));
   constexpr bool kFit = kBytes == 64 || (kBytes == 32 && !kHalved<Held>);  // in the registers
   constexpr int64_t kPart = kFit ? kWidth : kBlock<Held>;
@@ -242,11 +242,13 @@ void copy_to_panel(const Held* numbers, int64_t width, int64_t room, Held* panel
   if (width < room) std::fill(panel + width, panel + room, Held(0));
 }
 
+// Blocks as add_line() reads them.
 ELBOW_SIMD void pair_up(const uint16_t* __restrict numbers, int64_t blocks,
                         uint32_t* __restrict words) {
-  for (int64_t b = 0; b < blocks; ++b) {
-    for (int64_t l = 0; l < 16; ++l)
-      words[16 * b + l] = uint32_t{numbers[32 * b + 16 + l]} << 16 | numbers[32 * b + l];
+  constexpr int64_t kWords = kBlock<uint32_t>;
+  for (int64_t b = 0; b < blocks; ++b, numbers += 2 * kWords, words += kWords) {
+    for (int64_t l = 0; l < kWords; ++l)
+      words[l] = uint32_t{numbers[kWords + l]} << 16 | numbers[l];
   }
 }
 
@@ -260,7 +262,7 @@ void copy_to_panel(const at::BFloat16* numbers, int64_t width, int64_t room, at:
   if (width == room) return;
   uint16_t last[kOne] = {};
   std::copy(bits + whole * kOne, bits + width, last);
-  pair_up(last, 1, words + whole * kOne / 2);
+  pair_up(last, 1, words + whole * kBlock<uint32_t>);
 }
 
 // Columns [from, from + width) of some lines of a matrix [.., n] to the panel, whose lines have
