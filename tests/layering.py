@@ -1,4 +1,4 @@
-"""Checks the rules of the tree that a compiler does not: layers, namespaces, top level, READMEs, no file left out.
+"""Checks the rules of the tree that a compiler does not: layers, namespaces, top level, READMEs, no file left out, no pipe into grep -q.
 
 Usage: layering.py REPOSITORY BUILD_FOLDER. Prints one line for each violation; exit code 1 if there is one.
 """
@@ -24,6 +24,7 @@ README_LINES = 40
 UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"]) + r")\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 NAMESPACE = re.compile(r"^\s*namespace\s+(elbow[\w:]*)", re.MULTILINE)
+PIPE_INTO_QUIET_GREP = re.compile(r"\|&?\s*grep\s+-\w*q")
 
 
 class Tree:
@@ -101,6 +102,14 @@ def unfinished(tree):
                 yield f"{name}:{number} leaves something unfinished: {line.strip()}"
 
 
+def broken_pipes(tree):
+    """grep -q leaves at the first match; who still writes gets SIGPIPE, and under pipefail the match counts as none."""
+    for name, text in tree.texts.items():
+        for number, line in enumerate(text.splitlines(), start=1):
+            if (name.endswith(".sh") or text.startswith("#!/usr/bin/env bash")) and PIPE_INTO_QUIET_GREP.search(line):
+                yield f"{name}:{number} pipes into grep -q, which fails at times: let grep read a file or a here-string"
+
+
 def unbuilt(tree, build_folder):
     """Sources that no target compiles; CUDA's only where CUDA is built at all."""
     commands = json.loads((build_folder / "compile_commands.json").read_text())
@@ -128,7 +137,7 @@ def unreferenced(tree):
 
 def main():
     tree = Tree(pathlib.Path(sys.argv[1]))
-    violations = [line for check in (includes, namespaces, headers, top_level, readmes, unfinished, unreferenced)
+    violations = [line for check in (includes, namespaces, headers, top_level, readmes, unfinished, broken_pipes, unreferenced)
                   for line in check(tree)]
     violations += unbuilt(tree, pathlib.Path(sys.argv[2]))
     print("\n".join(violations) if violations else f"{len(tree.texts)} files keep the rules")

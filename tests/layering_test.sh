@@ -34,6 +34,7 @@ refuses "paths start at the repository" 'echo "#include \"error.h\"" >>comm/erro
 refuses "it must be elbow::comm" 'echo "namespace elbow::models {}" >>comm/error.cpp'
 refuses "is in no target" 'mkdir -p tests/deep && touch tests/deep/forgotten_test.cpp'
 refuses "is used by nothing" 'touch tests/stray_$$.py'
+refuses "pipes into grep -q" 'echo "ldd elbow |""grep -q mpi" >>launch/quickstart.sh'
 refuses "top level" 'mkdir util'
 refuses "more than 40" 'seq 41 >tests/README.md'
 echo "every planted violation was noticed"

@@ -14,7 +14,7 @@ has_lines() { [[ -e $1/metrics.jsonl ]] && (($(lines_of "$1") >= $2)); }
 metrics_kept() {
   local epochs
   epochs=$(value "$1/result.json" epochs_done) && same "$(lines_of "$1")" "$((2 * epochs))" &&
-    tail -c 2 "$1/metrics.jsonl" | grep -q '}'
+    [[ $(tail -c 2 "$1/metrics.jsonl") == *"}" ]]
 }
 in_mid_epoch() {
   local steps
@@ -113,7 +113,7 @@ if [[ $ELBOW_OPEN_MPI == 5* ]]; then
     start "$launcher" -n 3 "${endless[@]}" --out $run
     check "$run: an epoch is done" within $limit has_lines $run 2
     for rank in $(ranks_of $run); do
-      tr '\0' '\n' <"/proc/$rank/environ" | grep -qx "OMPI_COMM_WORLD_RANK=$victim" && kill -KILL "$rank"
+      grep -qszx "OMPI_COMM_WORLD_RANK=$victim" "/proc/$rank/environ" && kill -KILL "$rank"
     done
     check "$run: the others go on" within $limit grep -qE "rank $victim on .* was lost .* 2 ranks go on" stdout stderr
     kill -USR2 "$process"

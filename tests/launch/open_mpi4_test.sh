@@ -35,7 +35,8 @@ link=${link//"ORIGIN:$prefix/lib:"/"ORIGIN:$(dirname "$(readlink -f "$libraries/
 link=${link//libelbow_comm.a/"$folder/libelbow_comm.a"}
 link=${link//" -o elbow "/" -o '$folder/elbow' "}
 check "links" eval "cd '$build' && $link"
-check "with Debian's library" eval "ldd '$folder/elbow' | grep -q 'libmpi.so.40 => /usr/lib'"
+ldd "$folder/elbow" >needed
+check "with Debian's library" contains needed 'libmpi.so.40 => /usr/lib'
 cd "$folder" || exit 1
 printf "ELBOW_MPIRUN='%s'\nELBOW_OPEN_MPI='%s'\n" "$(command -v mpirun)" "$(mpirun --version | sed -n 's/.*(Open MPI) //p')" >launch.env
 
