@@ -8,11 +8,19 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 failures=0
 
-# The stand-in: its first word says what it does.
+# The stand-in: its first word says what it does. As in the program rank 0 announces its run, in one piece, and none goes on
+# before it has; mpirun may start a rank when another has already ended the job, and the launcher is gone.
 cat >"$folder/elbow" <<'PROGRAM'
 #!/usr/bin/env bash
 run=$2
-announce() { mkdir -p "$run" && echo "$PWD/$run/result.json" >"$ELBOW_RESULT_FILE"; }
+announce() {
+  mkdir -p "$run"
+  if [[ ${OMPI_COMM_WORLD_RANK:-0} == 0 ]]; then
+    echo "$PWD/$run/result.json" >"$ELBOW_RESULT_FILE.new" && mv "$ELBOW_RESULT_FILE.new" "$ELBOW_RESULT_FILE"
+  else
+    while [[ -e $ELBOW_RESULT_FILE && ! -s $ELBOW_RESULT_FILE ]]; do sleep 0.02; done
+  fi
+}
 finish() { printf '{\n  "status": "%s",\n  "exit_code": %s,\n  "error": null\n}\n' "$1" "$2" >"$run/result.json"; }
 case $1 in
   no-run) exit "$2" ;;
