@@ -10,6 +10,7 @@
 #include <numeric>
 #include <vector>
 
+#include "models/forms.h"
 #include "models/noise.h"
 #include "trainer/mean_picture.h"
 #include "trainer/metric_sums.h"
@@ -155,10 +156,12 @@ models::Batch batch_of(const EvaluationParts& parts, uint64_t seed, Range range,
 }
 
 models::BoundParameters bound_for_measuring(const models::Model& model,
-                                            const at::Tensor& parameters) {
+                                            const at::Tensor& parameters, models::Rows rows) {
   const bool low = model.precision() == models::Precision::kBfloat16;
+  const bool in_order = models::fused(parameters) && !low;
   return {model.layout(), parameters, /*gradients=*/{},
-          low ? parameters.to(at::kBFloat16) : at::Tensor()};
+          low ? parameters.to(at::kBFloat16) : at::Tensor(),
+          in_order ? rows : models::Rows::kTrials};
 }
 
 SplitMetrics evaluate(const EvaluationParts& parts, const Row& row, const at::Tensor& parameters,

@@ -58,9 +58,12 @@ models::Batch pairs_of(const EvaluationParts& parts, std::span<const int64_t> in
 // The batch's tensors on `device`.
 models::Batch on_device(const models::Batch& batch, at::Device device);
 
-// For passes without gradients; rounded, where the model's products want that.
+// For passes without gradients; rounded, where the model's products want that. On the CPU float32
+// products are in order (leaves), and what is measured has the same bits on any CPU with AVX2; or
+// not (trials), which is faster where each has few lines.
 models::BoundParameters bound_for_measuring(const models::Model& model,
-                                            const at::Tensor& parameters);
+                                            const at::Tensor& parameters,
+                                            models::Rows rows = models::Rows::kLeaves);
 
 // Every rank calls it. parameters: [1, P], the row's; it runs on their device, with batches and
 // noise made on the host. The noise is keyed by (row.seed, split, example), one draw an example.

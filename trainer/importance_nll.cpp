@@ -142,7 +142,7 @@ ImportanceNll importance_nll(const EvaluationParts& parts, const Row& row,
                              comm::Communicator& ranks, ThreadTeam& team,
                              const NllSampling& sampling) {
   ranks.at(row.step, "importance sampling");
-  const auto bound = bound_for_measuring(parts.model, parameters);
+  const auto bound = bound_for_measuring(parts.model, parameters, models::Rows::kTrials);
   const auto range = part_of(examples, ranks.size(), ranks.rank());
   auto own = at::empty({range.size(), 3}, at::kDouble);
   double* out = own.mutable_data_ptr<double>();
