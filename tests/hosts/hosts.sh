@@ -99,6 +99,6 @@ lose() {
 rank_of() {
   local process
   for process in $(ranks_of "$folder/$1"); do
-    grep -qzx "OMPI_COMM_WORLD_RANK=$2" "/proc/$process/environ" 2>/dev/null && echo "$process"
+    is_rank "$process" "$2" && echo "$process"
   done
 }

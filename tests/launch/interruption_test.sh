@@ -113,7 +113,7 @@ if [[ $ELBOW_OPEN_MPI == 5* ]]; then
     start "$launcher" -n 3 "${endless[@]}" --out $run
     check "$run: an epoch is done" within $limit has_lines $run 2
     for rank in $(ranks_of $run); do
-      grep -qszx "OMPI_COMM_WORLD_RANK=$victim" "/proc/$rank/environ" && kill -KILL "$rank"
+      is_rank "$rank" "$victim" && kill -KILL "$rank"
     done
     check "$run: the others go on" within $limit grep -qE "rank $victim on .* was lost .* 2 ranks go on" stdout stderr
     kill -USR2 "$process"

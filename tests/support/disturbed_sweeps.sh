@@ -9,7 +9,7 @@ none_left() { [[ -z $(ranks_of "$1") ]]; }
 rank_of() {
   local p
   for p in $(ranks_of "$1"); do
-    grep -qszx "OMPI_COMM_WORLD_RANK=$2" "/proc/$p/environ" && echo "$p"
+    is_rank "$p" "$2" && echo "$p"
   done
 }
 

@@ -71,6 +71,7 @@ own_processes() {
   done
 }
 gone() { ! kill -0 "$1" 2>/dev/null; }
+is_rank() { grep -qszx "OMPI_COMM_WORLD_RANK=$2" "/proc/$1/environ"; }  # PROCESS RANK
 
 # start COMMAND...   in the background, with `stdout` and `stderr` as its output; sets `process`. Killed at the end.
 start() {
