@@ -28,6 +28,40 @@ constexpr int kYields = 200;
 constexpr auto kNap = std::chrono::microseconds(50);
 constexpr auto kLookForTheDead = std::chrono::milliseconds(2);
 
+constexpr int64_t kLargePage = 2 << 20;  // bytes
+#ifdef MADV_COLLAPSE
+constexpr int kCollapse = MADV_COLLAPSE;
+#else
+constexpr int kCollapse = 25;  // of Linux 6.1, which older headers do not know
+#endif
+
+int64_t rounded_up(int64_t bytes, int64_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+// Whole pages of a file, at an address where a large page may begin. MAP_FAILED with errno set on
+// failure.
+void* map_file(int file, int64_t bytes) {
+  const int64_t room = bytes + kLargePage;
+  void* reserved = mmap(nullptr, static_cast<size_t>(room), PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) return MAP_FAILED;
+  auto* begin = static_cast<std::byte*>(reserved);
+  const int64_t skipped = -reinterpret_cast<intptr_t>(begin) & (kLargePage - 1);
+  void* mapping = mmap(begin + skipped, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_FIXED, file, 0);
+  const int error = errno;
+  const int64_t kept = mapping == MAP_FAILED ? 0 : bytes;
+  if (skipped > 0) munmap(begin, static_cast<size_t>(skipped));
+  munmap(begin + skipped + kept, static_cast<size_t>(room - skipped - kept));
+  errno = error;
+  return mapping;
+}
+
+// Makes it large pages, and maps those that another process made, where the system can: it does not
+// give any to shared memory unasked. Where it cannot, the memory is only slower.
+void ask_for_large_pages(void* mapping, int64_t bytes) {
+  madvise(mapping, static_cast<size_t>(bytes / kLargePage * kLargePage), kCollapse);
+}
+
 // A file in /dev/shm for the time in which ranks open it.
 class Name {
  public:
@@ -50,8 +84,7 @@ class Name {
   std::string map(int64_t bytes, void*& mapping) const {
     const int file = shm_open(text_.c_str(), O_RDWR, 0);
     if (file < 0) return std::strerror(errno);
-    mapping =
-        mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    mapping = map_file(file, bytes);
     const int error = errno;
     ::close(file);
     if (mapping != MAP_FAILED) return "";
@@ -83,17 +116,24 @@ std::unique_ptr<HostMemory> HostMemory::create(Communicator& ranks, int64_t byte
       return nullptr;
     }
   }
-  const int64_t mapped = static_cast<int64_t>(sizeof(Counter)) * ranks.size() + bytes;
+  const int64_t wanted = static_cast<int64_t>(sizeof(Counter)) * ranks.size() + bytes;
+  const int64_t mapped =
+      rounded_up(wanted, wanted < kLargePage ? sysconf(_SC_PAGESIZE) : kLargePage);
   Name name(broadcast_text(ranks, new_name(ranks), 0));
   std::string failure = ranks.rank() == 0 ? name.make(mapped) : "";
   ranks.barrier();  // the file is there, or rank 0 knows why not
   void* mapping = nullptr;
   if (failure.empty()) failure = name.map(mapped, mapping);
+  // One rank after another: two that make the same page large are in each other's way.
+  if (failure.empty() && ranks.rank() == 0) ask_for_large_pages(mapping, mapped);
   for (const auto& text : gather_texts(ranks, failure)) {
     if (reason.empty() && !text.empty())
       reason = fmt::format("no {} bytes of shared memory: {}", mapped, text);
   }
-  if (reason.empty()) return std::unique_ptr<HostMemory>(new HostMemory(ranks, mapping, mapped));
+  if (reason.empty()) {
+    if (ranks.rank() != 0) ask_for_large_pages(mapping, mapped);
+    return std::unique_ptr<HostMemory>(new HostMemory(ranks, mapping, mapped));
+  }
   if (mapping != nullptr) munmap(mapping, static_cast<size_t>(mapped));
   return nullptr;
 }

@@ -1,6 +1,12 @@
 #include "comm/host_memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/utsname.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <utility>
 
 #include "comm/communicators.h"
 #include "comm/error.h"
@@ -27,6 +33,52 @@ TEST(HostMemory, EveryRankSeesWhatTheOthersWroteBeforeTheMeeting) {
       }
     });
   }
+}
+
+// Bytes of this process's mappings with such a word in their names that lie in large pages.
+int64_t bytes_in_large_pages(const std::string& word) {
+  std::ifstream file("/proc/self/smaps");
+  int64_t kib = 0;
+  bool named = false;
+  for (std::string line; std::getline(file, line);) {
+    if (line.find(" kB") == std::string::npos && line.find("VmFlags") == std::string::npos)
+      named = line.find(word) != std::string::npos;
+    if (named && line.starts_with("ShmemPmdMapped:")) kib += std::stoll(line.substr(15));
+  }
+  return kib << 10;
+}
+
+// Why this system gives no large pages to shared memory that asks for them; empty: it does.
+std::string no_large_pages() {
+  utsname system{};
+  uname(&system);
+  int major = 0, minor = 0;
+  std::sscanf(system.release, "%d.%d", &major, &minor);
+  if (std::pair(major, minor) < std::pair(6, 1))
+    return std::string("Linux ") + system.release + " is older than 6.1";
+  std::ifstream file("/sys/kernel/mm/transparent_hugepage/shmem_enabled");
+  std::string words;
+  if (!std::getline(file, words)) return "no transparent huge pages for shared memory";
+  return words.find("[deny]") == std::string::npos ? "" : "shmem_enabled: " + words;
+}
+
+TEST(HostMemory, LiesInLargePages) {
+  const auto reason = no_large_pages();
+  if (!reason.empty()) GTEST_SKIP() << reason;
+  constexpr int64_t kBytes = 8 << 20;
+  spawn_ranks(2, [&](Communicator& ranks) {
+    std::string none;
+    const auto memory = HostMemory::create(ranks, kBytes, none);
+    ASSERT_NE(memory, nullptr) << none;
+    memory->meet();
+    memory->data()[ranks.rank()] = std::byte{1};
+    memory->data()[kBytes - 1 - ranks.rank()] = std::byte{1};
+    memory->meet();
+    // Ranks are threads here, so this process has both mappings. A page that is busy just then
+    // stays small.
+    EXPECT_GE(bytes_in_large_pages("/dev/shm/elbow-"), kBytes);
+    memory->meet();
+  });
 }
 
 TEST(HostMemory, IsRefusedOnAllRanksWhereHostsDiffer) {
