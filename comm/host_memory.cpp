@@ -150,28 +150,30 @@ void HostMemory::meet() {
   const Communicator::Waiting waiting(ranks_);
   ++meetings_;
   arrived_[ranks_.rank()].value.store(meetings_, std::memory_order_release);
+  for (int rank = 0; rank < ranks_.size(); ++rank) await(arrived_[rank].value, meetings_);
+}
+
+void HostMemory::await(const std::atomic<uint64_t>& word, uint64_t value) {
   int tries = 0;
   auto looked = Clock::now();
-  for (int rank = 0; rank < ranks_.size(); ++rank) {
-    while (arrived_[rank].value.load(std::memory_order_acquire) < meetings_) {
-      ++tries;
-      if (tries < kSpins) {
+  while (word.load(std::memory_order_acquire) < value) {
+    ++tries;
+    if (tries < kSpins) {
 #if defined(__x86_64__)
-        __builtin_ia32_pause();
+      __builtin_ia32_pause();
 #endif
-        continue;
-      }
-      if (tries < kSpins + kYields) {
-        sched_yield();
-      } else {
-        std::this_thread::sleep_for(kNap);
-      }
-      if (Clock::now() - looked < kLookForTheDead) continue;
-      looked = Clock::now();
-      if (const int lost = ranks_.lost_rank(); lost >= 0) {
-        throw PeerLost(lost, ranks_.host(lost), ranks_.step(), ranks_.phase(),
-                       "the meeting in shared memory");
-      }
+      continue;
+    }
+    if (tries < kSpins + kYields) {
+      sched_yield();
+    } else {
+      std::this_thread::sleep_for(kNap);
+    }
+    if (Clock::now() - looked < kLookForTheDead) continue;
+    looked = Clock::now();
+    if (const int lost = ranks_.lost_rank(); lost >= 0) {
+      throw PeerLost(lost, ranks_.host(lost), ranks_.step(), ranks_.phase(),
+                     "the meeting in shared memory");
     }
   }
 }

@@ -2,11 +2,12 @@
 // Ranks add into each other's reach without a message: write, meet(), read what others wrote.
 //
 // Order:   every rank calls create() and meet() in the same order.
-// Threads: data() may be used by any thread; meet() by one thread at a time.
-// Errors:  PeerLost from meet() when a peer is gone; then only destruction is allowed.
+// Threads: data() and await() may be used by any thread; meet() by one thread at a time.
+// Errors:  PeerLost from meet() and await() when a peer is gone; then only destruction is allowed.
 // The name in /dev/shm is removed as soon as all ranks have it open, so nothing is left behind.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,8 +31,13 @@ class HostMemory {
   std::byte* data() { return data_; }  // aligned to 64 bytes; the same bytes on every rank
 
   // Returns when every rank has called it as often as this one. What a rank wrote before is then
-  // seen by all. Waits on the CPU at first, then gives way, so that more ranks than cores work too.
+  // seen by all.
   void meet();
+
+  // Returns when `word`, which lies in data() and only grows, is at least `value`; what was written
+  // before the word is then seen. The caller holds a Communicator::Waiting. Waits on the CPU at
+  // first, then gives way, so that more ranks than cores work too.
+  void await(const std::atomic<uint64_t>& word, uint64_t value);
 
  private:
   struct Counter;

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,10 +58,13 @@ class Model {
   virtual ExampleTerms terms(const BoundParameters& parameters, const Batch& batch) const = 0;
 
   // terms(), and the gradients of that loss of theirs, without autograd: the same bits, sooner.
-  // Only where knows_gradient().
+  // Calls written_from(column) each time that the gradients from this column of the layout to its
+  // end are written, if it is given; the last time with 0. Only where knows_gradient().
+  using WrittenFrom = std::function<void(int64_t column)>;
   virtual bool knows_gradient() const { return false; }
   virtual ExampleTerms differentiate(const BoundParameters& parameters, const Batch& batch,
-                                     const LinearLoss& loss) const;
+                                     const LinearLoss& loss,
+                                     const WrittenFrom& written_from = {}) const;
 
   // The two halves of terms(), for what is measured and drawn after training; never recorded.
   // x: [rows, batch, observed], z: [rows, batch * samples, latent], the samples of an example side

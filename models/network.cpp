@@ -103,7 +103,8 @@ class Network : public Model {
   }
 
   ExampleTerms differentiate(const BoundParameters& parameters, const Batch& batch,
-                             const LinearLoss& loss) const override {
+                             const LinearLoss& loss,
+                             const WrittenFrom& written_from) const override {
     const at::AutoDispatchBelowADInplaceOrView plain;
     TORCH_CHECK(knows_gradient() && batch.log_ratio == LogRatio::kNone,
                 "differentiate: of dense networks, and of terms without a log ratio");
@@ -118,9 +119,10 @@ class Network : public Model {
                                            ? PixelLoss::kBernoulli
                                            : PixelLoss::kContinuousBernoulli,
                                        /*with_residual=*/true, scale);
-    const auto dz = backward(decoded, pixels.residual);
-    backward(encoded,
-             gaussian_backward(gaussian, {.z = dz, .kl = filled_rows(latent.kl, loss.kl)}));
+    const auto dz = backward(decoder_->dense(), decoded, pixels.residual, written_from);
+    backward(encoder_->dense(), encoded,
+             gaussian_backward(gaussian, {.z = dz, .kl = filled_rows(latent.kl, loss.kl)}),
+             written_from);
     return {.reconstruction = pixels.nats,
             .kl = latent.kl,
             .posterior_mean = latent.mean,
@@ -171,9 +173,13 @@ class Network : public Model {
     return done;
   }
 
-  static at::Tensor backward(const std::vector<Linear::Done>& done, at::Tensor gradient) {
-    for (auto layer = done.rbegin(); layer != done.rend(); ++layer)
-      gradient = Linear::backward(*layer, gradient);
+  // Layers lie in the layout as they follow each other.
+  at::Tensor backward(const DenseLayers& layers, const std::vector<Linear::Done>& done,
+                      at::Tensor gradient, const WrittenFrom& written_from) const {
+    for (size_t i = layers.size(); i-- > 0;) {
+      gradient = Linear::backward(done[i], gradient);
+      if (written_from) written_from(layout_.parameters()[layers[i]->weight()].offset);
+    }
     return gradient;
   }
 
@@ -265,7 +271,8 @@ class Network : public Model {
 
 }  // namespace
 
-ExampleTerms Model::differentiate(const BoundParameters&, const Batch&, const LinearLoss&) const {
+ExampleTerms Model::differentiate(const BoundParameters&, const Batch&, const LinearLoss&,
+                                  const WrittenFrom&) const {
   throw std::logic_error("differentiate: only autograd knows this model's gradient");
 }
 

@@ -46,13 +46,18 @@ class GradientSum {
   // such place: in fast mode, where this rank's leaves are not one subtree, on other devices.
   virtual at::Tensor subtree() { return {}; }
 
+  // These slices' gradients are written from `column` to their end, in the place of each or, where
+  // they are all of this rank's and more than one, in that of the subtree. Other ranks may begin to
+  // add them. May be left out; one thread at a time for each slice.
+  virtual void written_from(const Range& /*slices*/, int64_t /*column*/) {}
+
   // The sum over all slices of all ranks; valid until the next place is written.
   virtual const Summand& add(bool subtree_written = false) = 0;
 
-  // The same sum, shared out over the ranks: visit(columns, gradient) gets pieces of this rank's
-  // share, from the team's threads; gradient is the sum of the piece's first column. It returns
-  // whether the piece is good. Afterwards all visits of all ranks are done, and what they wrote is
-  // seen by all. Only where shares_columns().
+  // The same sum, shared out over the ranks: visit(columns, gradient) gets pieces that no other
+  // rank gets, from the team's threads; gradient is the sum of the piece's first column. Who comes
+  // first does more. It returns whether the piece is good. Afterwards all visits of all ranks are
+  // done, and what they wrote is seen by all. Only where shares_columns().
   using VisitColumns = std::function<bool(const Range& columns, const float* gradient)>;
   struct SharedOut {
     at::Tensor sums;  // [rows, numbers], of Summand, whole

@@ -1,10 +1,15 @@
 // The sum of ranks that share a host: slices are written where every rank can read them, and each
-// rank adds its share of the columns over all slices of all ranks. No message is sent.
+// rank adds some of the columns over all slices of all ranks. No message is sent.
+//
+// A shared-out sum is made of blocks of columns, which ranks take in turn from the last to the
+// first. That is the order in which backward passes write them, so a rank that is done early does
+// not wait for the others: it adds what they have written so far.
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <numeric>
 
 #include "comm/host_memory.h"
 #include "models/simd.h"
@@ -14,7 +19,9 @@ namespace elbow::trainer {
 namespace {
 
 constexpr int64_t kChunk = 2048;  // columns at a time: all partial sums of a chunk stay in cache
+constexpr int64_t kLargestBlock = 8 * kChunk;
 constexpr int64_t kAlignment = 64;
+constexpr uint64_t kRound = uint64_t{1} << 40;  // more than there are columns
 
 // sum may be a.
 ELBOW_SIMD void add_into(float* sum, const float* a, const float* b, int64_t count) {
@@ -28,7 +35,8 @@ int64_t rounded_up(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment
 struct SlicePlan {
   std::vector<Range> of_rank;  // numbers of the slices that each rank computes
   int64_t total;
-  bool tree;  // added as leaves of the binary tree, else from first to last
+  bool tree;        // added as leaves of the binary tree, else from first to last
+  int64_t threads;  // of all ranks
 };
 
 // Threads of every rank.
@@ -47,7 +55,9 @@ class HostSum : public GradientSum {
         team_(team),
         shape_(shape),
         plan_(std::move(plan)),
-        memory_(std::move(memory)) {
+        memory_(std::move(memory)),
+        columns_(shape.rows * shape.parameters),
+        block_(std::clamp(columns_ / (8 * plan_.threads) / kLine * kLine, kLine, kLargestBlock)) {
     const auto own = plan_.of_rank[ranks.rank()];
     for (int64_t i = 0; i < plan_.total; ++i) all_.push_back(summand_at(i));
     own_.assign(all_.begin() + own.begin, all_.begin() + own.end);
@@ -60,7 +70,7 @@ class HostSum : public GradientSum {
   }
 
   static int64_t bytes_needed(const SumShape& shape, const SlicePlan& plan, int ranks) {
-    return (plan.total + 1) * bytes_of_summand(shape) + ranks * kAlignment;
+    return (plan.total + 1) * bytes_of_summand(shape) + (ranks + plan.total + 2) * kAlignment;
   }
 
   int64_t slices() const override { return static_cast<int64_t>(own_.size()); }
@@ -80,10 +90,23 @@ class HostSum : public GradientSum {
     return whole ? own_[0].gradient : at::Tensor();
   }
 
+  void written_from(const Range& slices, int64_t column) override {
+    const auto& own = plan_.of_rank[ranks_.rank()];
+    words_of(ranks_.rank()).subtree_written = slices.size() == own.size();
+    for (int64_t i = slices.begin; i < slices.end; ++i)
+      written_of(own.begin + i) = round_ * kRound + static_cast<uint64_t>(columns_ - column);
+  }
+
   const Summand& add(bool subtree_written) override {
-    meet_written(subtree_written);
-    for_each_piece([&](const Range& columns) {
-      add_piece(columns, result_.gradient.mutable_data_ptr<float>() + columns.begin);
+    words_of(ranks_.rank()).subtree_written = subtree_written;
+    memory_->meet();
+    see_subtrees();
+    float* sum = result_.gradient.mutable_data_ptr<float>();
+    const auto share = part_of(columns_ / kLine, ranks_.size(), ranks_.rank());
+    team_.run(team_.size(), [&](int64_t member) {
+      const auto part = part_of(share.size(), team_.size(), member);
+      for_each_chunk({(share.begin + part.begin) * kLine, (share.begin + part.end) * kLine},
+                     [&](const Range& columns) { add_piece(columns, sum + columns.begin); });
     });
     result_.sums.copy_(total_of([&](int64_t i) { return all_[i].sums; }));
     memory_->meet();  // the sum is whole, and all slices may be written again
@@ -93,19 +116,17 @@ class HostSum : public GradientSum {
   bool shares_columns() const override { return true; }
 
   SharedOut add_columns(const VisitColumns& visit, bool subtree_written) override {
-    meet_written(subtree_written);
-    std::atomic<bool> good{true};
-    for_each_piece([&](const Range& columns) {
-      alignas(kAlignment) std::array<float, kChunk> sum;
-      add_piece(columns, sum.data());
-      if (!visit(columns, sum.data())) good = false;
-    });
+    auto& own_words = words_of(ranks_.rank());
+    own_words.subtree_written = subtree_written;
+    const auto& own = plan_.of_rank[ranks_.rank()];
+    for (int64_t i = own.begin; i < own.end; ++i) written_of(i) = whole();
+    own_words.good = visit_blocks(visit);
     const auto sums = total_of([&](int64_t i) { return all_[i].sums; });
-    words_of(ranks_.rank()).good = good;
-    memory_->meet();  // all ranks are done, and all slices may be written again
-    for (int rank = 0; rank < ranks_.size(); ++rank) {
-      if (!words_of(rank).good) good = false;
-    }
+    blocks_taken(round_ + 1) = 0;  // by every rank, before any takes one of the next round
+    memory_->meet();               // all ranks are done, and all slices may be written again
+    ++round_;
+    bool good = true;
+    for (int rank = 0; rank < ranks_.size(); ++rank) good = good && words_of(rank).good;
     return {sums, good};
   }
 
@@ -131,46 +152,81 @@ class HostSum : public GradientSum {
             at::from_blob(numbers, {shape_.rows, shape_.numbers}, at::kDouble)};
   }
 
-  // Calls work(columns) for all pieces of this rank's share, on the team.
   template <class Work>
-  void for_each_piece(const Work& work) {
-    const int64_t columns = shape_.rows * shape_.parameters;
-    const auto share = part_of(columns / kLine, ranks_.size(), ranks_.rank());
-    team_.run(team_.size(), [&](int64_t member) {
-      const auto part = part_of(share.size(), team_.size(), member);
-      const int64_t end = (share.begin + part.end) * kLine;
-      for (int64_t begin = (share.begin + part.begin) * kLine; begin < end; begin += kChunk) {
-        work(Range{begin, std::min(begin + kChunk, end)});
+  static void for_each_chunk(const Range& columns, const Work& work) {
+    for (int64_t begin = columns.begin; begin < columns.end; begin += kChunk)
+      work(Range{begin, std::min(begin + kChunk, columns.end)});
+  }
+
+  // Takes blocks until none is left, and returns when all slices are written whole. Whether all
+  // visits returned true.
+  bool visit_blocks(const VisitColumns& visit) {
+    const comm::Communicator::Waiting waiting(ranks_);
+    for (const auto& run : plan_.of_rank)
+      memory_->await(written_of(run.begin), round_ * kRound + 1);
+    see_subtrees();
+    std::atomic<bool> good{true};
+    auto& taken = blocks_taken(round_);
+    team_.run(team_.size(), [&](int64_t) {
+      alignas(kAlignment) std::array<float, kChunk> sum;
+      for (int64_t end; (end = columns_ - block_ * static_cast<int64_t>(taken++)) > 0;) {
+        const int64_t begin = std::max(end - block_, int64_t{0});
+        await_written(round_ * kRound + static_cast<uint64_t>(columns_ - begin));
+        for_each_chunk({begin, end}, [&](const Range& columns) {
+          add_piece(columns, sum.data());
+          if (!visit(columns, sum.data())) good = false;
+        });
       }
     });
+    await_written(whole());
+    return good;
+  }
+
+  // Of every slice that is read; the others are known to be in a subtree.
+  void await_written(uint64_t value) {
+    for (int64_t i = 0; i < plan_.total; i += written_width_[i])
+      memory_->await(written_of(i), value);
   }
 
   void add_piece(const Range& columns, float* sum) {
     const int64_t column = columns.begin, count = columns.size();
     if (plan_.tree) {
       add_tree(0, plan_.total, column, count, sum, 0);
-    } else {
+    } else if (plan_.total == 1) {
       std::copy_n(columns_of(0) + column, count, sum);
-      for (int64_t i = 1; i < plan_.total; ++i) add_into(sum, sum, columns_of(i) + column, count);
+    } else {
+      add_into(sum, columns_of(0) + column, columns_of(1) + column, count);
+      for (int64_t i = 2; i < plan_.total; ++i) add_into(sum, sum, columns_of(i) + column, count);
     }
   }
 
-  // What a rank tells the others. Written before a meeting and read after it: the next writing is
-  // two meetings away.
+  // What a rank tells the others.
   struct Words {
-    bool subtree_written;
-    bool good;  // what it found in the pieces that it visited
+    std::atomic<bool> subtree_written;  // before the first of its slices is, in part or whole
+    std::atomic<bool> good;  // what it found in the blocks that it visited; before a meeting
   };
-  static_assert(sizeof(Words) <= kAlignment);
-  Words& words_of(int rank) {
+
+  // Behind all summands: a line for each rank's words, for each slice's progress and for the blocks
+  // taken in a round and in the next.
+  template <class Word>
+  Word& line(int64_t index) {
     auto* bytes = memory_->data() + (plan_.total + 1) * bytes_of_summand(shape_);
-    return *reinterpret_cast<Words*>(bytes + rank * kAlignment);
+    static_assert(sizeof(Word) <= kAlignment);
+    return *reinterpret_cast<Word*>(bytes + index * kAlignment);
+  }
+  Words& words_of(int rank) { return line<Words>(rank); }
+  // rounds * kRound + columns of this round, from the last on; whole() with its sums, too.
+  std::atomic<uint64_t>& written_of(int64_t slice) {
+    return line<std::atomic<uint64_t>>(ranks_.size() + slice);
+  }
+  uint64_t whole() const { return round_ * kRound + static_cast<uint64_t>(columns_) + 1; }
+  std::atomic<uint64_t>& blocks_taken(uint64_t round) {
+    return line<std::atomic<uint64_t>>(ranks_.size() + plan_.total +
+                                       static_cast<int64_t>(round % 2));
   }
 
-  // All slices are written from here on, and it is known which of them stand for subtrees.
-  void meet_written(bool subtree_written) {
-    words_of(ranks_.rank()).subtree_written = subtree_written;
-    memory_->meet();
+  // Which slices stand for subtrees, once every rank has said so.
+  void see_subtrees() {
     written_width_.assign(plan_.total, 1);
     for (int rank = 0; rank < ranks_.size(); ++rank) {
       const auto& run = plan_.of_rank[rank];
@@ -219,6 +275,9 @@ class HostSum : public GradientSum {
   SumShape shape_;
   SlicePlan plan_;
   std::unique_ptr<comm::HostMemory> memory_;
+  int64_t columns_;           // of a summand
+  int64_t block_;             // columns that a thread takes at a time
+  uint64_t round_ = 0;        // shared-out sums that are done
   std::vector<Summand> all_;  // of all ranks
   std::vector<Summand> own_;
   std::vector<int64_t> written_width_;  // of each slice: leaves that its gradient is the sum of
@@ -229,15 +288,18 @@ class HostSum : public GradientSum {
 
 std::unique_ptr<GradientSum> make_host_sum(comm::Communicator& ranks, ThreadTeam& team,
                                            const SumShape& shape, int64_t leaves) {
-  SlicePlan plan{.total = leaves, .tree = leaves > 0};
+  const auto threads = team_sizes(ranks, team);
+  SlicePlan plan{.total = leaves,
+                 .tree = leaves > 0,
+                 .threads = std::accumulate(threads.begin(), threads.end(), int64_t{0})};
   if (leaves > 0) {
     for (int rank = 0; rank < ranks.size(); ++rank) {
       plan.of_rank.push_back(part_of(leaves, ranks.size(), rank));
     }
   } else {
-    for (const int64_t threads : team_sizes(ranks, team)) {
-      plan.of_rank.push_back({plan.total, plan.total + threads});
-      plan.total += threads;
+    for (const int64_t slices : threads) {
+      plan.of_rank.push_back({plan.total, plan.total + slices});
+      plan.total += slices;
     }
   }
   std::string reason;

@@ -437,7 +437,10 @@ void Step::backward(int64_t k, Slot& slot, int64_t first, const at::Tensor& stat
     context.statistics = statistics;
     if (knows_gradient()) {
       const auto loss = parts_.objective.linear_loss(context);
-      slot.terms = parts_.model.differentiate(parameters_of(slot, k), slot.batch, loss);
+      slot.terms =
+          parts_.model.differentiate(parameters_of(slot, k), slot.batch, loss, [&](int64_t column) {
+            gradient_sum_->written_from({first, first + rows}, column);
+          });
       losses = loss.of(slot.terms);
     } else {
       at::AutoGradMode recorded(true);

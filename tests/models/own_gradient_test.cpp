@@ -119,6 +119,32 @@ TEST_P(OwnGradient, HasTheBitsOfAutograd) {
   }
 }
 
+// What is said to be written is what it stays to the end.
+TEST_P(OwnGradient, TellsWhichColumnsAreWritten) {
+  const auto objective = make_objective({.samples = GetParam().samples});
+  const bool leaves = GetParam().rows == Rows::kLeaves;
+  auto gradients = at::full({leaves ? 1 : kRows, model_->layout().size()}, 77.0, values_.options());
+  const BoundParameters parameters(model_->layout(), values_.expand({kRows, -1}), gradients,
+                                   GetParam().shape.precision == Precision::kBfloat16
+                                       ? values_.to(at::kBFloat16).expand({kRows, -1})
+                                       : at::Tensor(),
+                                   GetParam().rows);
+  std::vector<int64_t> columns{model_->layout().size()};
+  std::vector<at::Tensor> found;
+  model_->differentiate(parameters, batch_, objective->linear_loss(context_), [&](int64_t column) {
+    EXPECT_LT(column, columns.back());
+    columns.push_back(column);
+    found.push_back(gradients.clone());
+  });
+  EXPECT_EQ(columns.size(), 1 + model_->layout().parameters().size() / 2);
+  EXPECT_EQ(columns.back(), 0);
+  for (size_t i = 0; i < found.size(); ++i) {
+    const int64_t begin = columns[i + 1], count = gradients.size(1) - begin;
+    EXPECT_TRUE(at::equal(found[i].narrow(1, begin, count), gradients.narrow(1, begin, count)))
+        << begin;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Networks, OwnGradient,
     ::testing::Values(Case{"tanh", dense()},

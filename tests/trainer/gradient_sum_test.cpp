@@ -3,7 +3,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <limits>
 #include <mutex>
+#include <thread>
 
 #include "comm/communicators.h"
 #include "models/ordered_products.h"
@@ -13,6 +17,7 @@
 namespace elbow::trainer {
 namespace {
 
+using namespace std::chrono_literals;
 using tests::spawn_ranks;
 
 const SumShape kShape{.rows = 2, .parameters = 32, .numbers = 3};
@@ -118,11 +123,60 @@ TEST(GradientSum, TheSharedOutSumIsTheWholeOne) {
       });
       EXPECT_TRUE(whole.good);
       EXPECT_TRUE(at::equal(whole.sums, expected.sums));
-      const auto again =
-          sum->add_columns([&](const Range& columns, const float*) { return columns.begin > 0; });
-      EXPECT_FALSE(again.good) << "rank " << ranks.rank();
+      for (int round = 0; round < 20; ++round) {
+        const bool bad = round % 3 == 0;
+        const auto again = sum->add_columns(
+            [&](const Range& columns, const float*) { return !bad || columns.begin > 0; });
+        EXPECT_EQ(again.good, !bad) << "rank " << ranks.rank() << ", round " << round;
+      }
     });
     EXPECT_TRUE(at::equal(seen, expected.gradient.flatten())) << size << " ranks";
+  }
+}
+
+// A rank that is done adds the columns that the others have written so far: here rank 1 writes the
+// first half of its columns only when it has seen rank 0 at the second.
+TEST(GradientSum, WhoIsDoneEarlyAddsWhatIsThere) {
+  const int64_t columns = kShape.rows * kShape.parameters;
+  for (const int64_t leaves : {0, 8}) {
+    const auto expected = exact_on(1, 8, 1);
+    std::atomic<int> visits{0};
+    auto seen = at::zeros({columns});
+    std::mutex lock;
+    spawn_ranks(2, [&](comm::Communicator& ranks) {
+      ThreadTeam team(1);
+      const auto sum = make_host_sum(ranks, team, kShape, leaves);
+      for (int64_t i = 0; i < sum->slices(); ++i) {
+        const std::lock_guard guard(lock);
+        contribute(sum->slice(i, kExamples), sum->place(i));
+      }
+      for (int round = 1; round <= 3; ++round) {
+        if (ranks.rank() == 1) {
+          std::vector<at::Tensor> written;
+          for (int64_t i = 0; i < sum->slices(); ++i) {
+            auto first = sum->place(i).gradient.flatten().narrow(0, 0, columns / 2);
+            written.push_back(first.clone());
+            first.fill_(std::numeric_limits<float>::quiet_NaN());
+            sum->written_from({i, i + 1}, columns / 2);
+          }
+          const auto begun = std::chrono::steady_clock::now();
+          while (visits < round && std::chrono::steady_clock::now() - begun < 60s)
+            std::this_thread::yield();
+          EXPECT_GE(visits, round) << "rank 0 waits for the whole";
+          for (int64_t i = 0; i < sum->slices(); ++i)
+            sum->place(i).gradient.flatten().narrow(0, 0, columns / 2).copy_(written[i]);
+        }
+        std::atomic<bool> first{true};
+        const auto whole = sum->add_columns([&](const Range& range, const float* gradient) {
+          if (ranks.rank() == 0 && first.exchange(false)) ++visits;
+          const std::lock_guard guard(lock);
+          for (int64_t i = 0; i < range.size(); ++i) seen[range.begin + i] += gradient[i] / 4;
+          return true;
+        });
+        EXPECT_TRUE(at::allclose(whole.sums, expected.sums, 1e-12, 0));
+      }
+    });
+    EXPECT_TRUE(at::allclose(seen, 0.75 * expected.gradient.flatten(), 1e-4, 1e-4)) << leaves;
   }
 }
 
